@@ -1,0 +1,146 @@
+"""Attacks: search the allowed set of each case, return the best attempt and say which succeeded."""
+
+import dataclasses
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, Self, TypeVar, get_args, get_origin
+
+import torch
+from torch import Tensor
+
+from sparring.core.budget import Budget
+from sparring.core.cases import Cases, take
+from sparring.core.errors import Incompatible, InvalidSpec
+from sparring.core.goal import Goals
+from sparring.core.seed import Seed, Stream
+from sparring.core.target import Differentiable, Target
+from sparring.core.threat import ThreatModel
+
+T = TypeVar("T", bound=Target)
+C = TypeVar("C", bound=Cases)
+H = TypeVar("H", bound=ThreatModel)
+
+
+@dataclass
+class Attempts:
+    """What an attack proposes for a batch of cases.
+
+    Args:
+        inputs: one per case, in the shape of the cases' inputs.
+        found: bool, shape (batch,): the attack's own claim of success, which nobody has to believe.
+        by: which part of a composed attack made each attempt; empty where there is only one.
+    """
+
+    inputs: Any
+    found: Tensor
+    by: list[str] = dataclasses.field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    def __getitem__(self, index: Any) -> "Attempts":
+        by = take(self.by, index) if self.by else []
+        return Attempts(take(self.inputs, index), take(self.found, index), by)
+
+
+class Attack(ABC, Generic[T, C, H]):
+    """Base of all attacks. Subclasses are frozen dataclasses whose fields are their settings.
+
+    The type arguments say what the attack needs: `Attack[Differentiable, Cases, Projectable]`. A misfit is refused
+    with a sentence before the first query.
+    """
+
+    family: ClassVar[str]
+    needs_target: ClassVar[type] = Target
+    needs_threat: ClassVar[type] = ThreatModel
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for base in getattr(cls, "__orig_bases__", ()):
+            arguments = get_args(base)
+            origin = get_origin(base)
+            if isinstance(origin, type) and issubclass(origin, Attack) and len(arguments) == 3:
+                needs = [a for a in (arguments[0], arguments[2])]
+                if all(isinstance(need, type) for need in needs):
+                    cls.needs_target, cls.needs_threat = needs
+
+    @property
+    def name(self) -> str:
+        """The module path below `sparring.attack`, or the full path of a third party's class."""
+        module = type(self).__module__.removeprefix("sparring.attack.")
+        return module if type(self).__module__.startswith("sparring.") else f"{module}.{type(self).__name__}"
+
+    def run(
+        self,
+        target: Target,
+        cases: Cases,
+        threat: ThreatModel,
+        *,
+        budget: Budget = Budget(),
+        seed: Seed | int = Seed(0),
+    ) -> Attempts:
+        """The best attempt on each case; weights, modes, gradients and global generators stay as they were.
+
+        Raises:
+            Incompatible: if the target or the threat offers less than the attack needs.
+            InvalidSpec: if the budget is too small for one attempt.
+        """
+        self.check(target, threat)
+        attack = self.within(budget, target)
+        if len(cases) == 0:
+            return Attempts(cases.inputs, torch.zeros(0, dtype=torch.bool))
+        return attack.search(target, cases, threat, Seed.of(seed))  # type: ignore[arg-type]
+
+    @abstractmethod
+    def search(self, target: T, cases: C, threat: H, seed: Seed) -> Attempts:
+        """The search itself, on at least one case, with everything checked."""
+
+    def prepare(
+        self, target: Target, cases: Cases, threat: ThreatModel, *, seed: Seed | int = Seed(0)
+    ) -> "Attack[Any, Any, Any]":
+        """What has to be learned once before any case is attacked; most attacks need nothing."""
+        return self
+
+    @property
+    def parts(self) -> tuple["Attack[Any, Any, Any]", ...]:
+        """The attacks that this one is made of; itself, if it is not composed."""
+        return (self,)
+
+    def cost(self, target: Target) -> int:
+        """The most forwards per case that these settings can spend on this target."""
+        raise NotImplementedError(f"{self.name} does not say what it costs, so it cannot keep a budget.")
+
+    def check(self, target: Target, threat: ThreatModel) -> None:
+        """Raises Incompatible unless target and threat offer what this attack needs."""
+        for what, have, need in (("target", target, self.needs_target), ("threat", threat, self.needs_threat)):
+            if not isinstance(have, need):
+                raise Incompatible(
+                    f"{self.name} needs a {need.__name__} {what}; got {type(have).__name__}. "
+                    f"See: sparring list attacks"
+                )
+
+    def within(self, budget: Budget, target: Target) -> Self:
+        """The same attack with as many steps as the budget allows."""
+        if budget.forwards is None or self.cost(target) <= budget.forwards:
+            return self
+        low, high = 0, getattr(self, "steps", 0)
+        while low < high:
+            middle = (low + high + 1) // 2
+            fits = dataclasses.replace(self, steps=middle).cost(target) <= budget.forwards  # type: ignore[type-var]
+            low, high = (middle, high) if fits else (low, middle - 1)
+        if low == 0:
+            raise InvalidSpec(
+                f"{self.name} cannot make one attempt within {budget.forwards} forwards per case; "
+                f"it spends {self.cost(target)} as set. Raise the budget or lower its restarts."
+            )
+        return dataclasses.replace(self, steps=low)  # type: ignore[type-var]
+
+
+class InnerAttack(Attack[T, C, H]):
+    """An attack that can serve inside a training step: no early stopping, the last iterate counts."""
+
+    @abstractmethod
+    def perturb(
+        self, target: Differentiable, inputs: Tensor, goals: Goals, threat: H, stream: Stream
+    ) -> Tensor:
+        """Training inputs moved inside the threat set, same shape, detached."""

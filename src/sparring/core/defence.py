@@ -1,0 +1,45 @@
+"""Defences: a function from a target to a new target; the old one stays as it was."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+from sparring.core.cases import Cases
+from sparring.core.progress import Progress, Silent
+from sparring.core.seed import Seed
+from sparring.core.target import Target
+
+
+class Defence(ABC):
+    """Base of all defences. Subclasses are frozen dataclasses whose fields are their settings."""
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """The attack families that this defence learns from; none by default."""
+        return ()
+
+    @property
+    def name(self) -> str:
+        """The module path below `sparring`, or the full path of a third party's class."""
+        module = type(self).__module__.removeprefix("sparring.")
+        return module if type(self).__module__.startswith("sparring.") else f"{module}.{type(self).__name__}"
+
+    @abstractmethod
+    def harden(
+        self,
+        target: Any,
+        data: Cases,
+        *,
+        seed: Seed | int = Seed(0),
+        workspace: Path | None = None,
+        progress: Progress = Silent(),
+    ) -> Target:
+        """A new target whose lineage ends with this defence.
+
+        Args:
+            target: stays as it was.
+            data: cases to learn from.
+            seed: same seed, same result.
+            workspace: folder for checkpoints; a killed training goes on from there to the same result.
+            progress: who to tell.
+        """
