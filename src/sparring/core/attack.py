@@ -29,18 +29,22 @@ class Attempts:
         inputs: one per case, in the shape of the cases' inputs.
         found: bool, shape (batch,): the attack's own claim of success, which nobody has to believe.
         by: which part of a composed attack made each attempt; empty where there is only one.
+        detail: what a threat needs beside the inputs to see that an attempt is allowed (a rotation's angle, say),
+            shape (batch, ...); None where the inputs are enough.
     """
 
     inputs: Any
     found: Tensor
     by: list[str] = dataclasses.field(default_factory=list)
+    detail: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.found)
 
     def __getitem__(self, index: Any) -> "Attempts":
         by = take(self.by, index) if self.by else []
-        return Attempts(take(self.inputs, index), take(self.found, index), by)
+        detail = None if self.detail is None else take(self.detail, index)
+        return Attempts(take(self.inputs, index), take(self.found, index), by, detail)
 
 
 class Attack(ABC, Generic[T, C, H]):
@@ -51,6 +55,7 @@ class Attack(ABC, Generic[T, C, H]):
     """
 
     family: ClassVar[str]
+    counted: ClassVar[str] = "steps"  # the field that a budget may lower
     needs_target: ClassVar[type] = Target
     needs_threat: ClassVar[type] = ThreatModel
 
@@ -69,6 +74,16 @@ class Attack(ABC, Generic[T, C, H]):
         """The module path below `sparring.attack`, or the full path of a third party's class."""
         module = type(self).__module__.removeprefix("sparring.attack.")
         return module if type(self).__module__.startswith("sparring.") else f"{module}.{type(self).__name__}"
+
+    @property
+    def label(self) -> str:
+        """A short name for tables."""
+        return self.name.rpartition(".")[2].replace("_", "-")
+
+    @property
+    def learns(self) -> bool:
+        """Whether `prepare` does anything."""
+        return type(self).prepare is not Attack.prepare
 
     def run(
         self,
@@ -115,32 +130,29 @@ class Attack(ABC, Generic[T, C, H]):
         for what, have, need in (("target", target, self.needs_target), ("threat", threat, self.needs_threat)):
             if not isinstance(have, need):
                 raise Incompatible(
-                    f"{self.name} needs a {need.__name__} {what}; got {type(have).__name__}. "
-                    f"See: sparring list attacks"
+                    f"{self.name} needs a {need.__name__} {what}; got {type(have).__name__}. See: sparring list attacks"
                 )
 
     def within(self, budget: Budget, target: Target) -> Self:
-        """The same attack with as many steps as the budget allows."""
+        """The same attack with as many steps (or queries, or whatever it counts) as the budget allows."""
         if budget.forwards is None or self.cost(target) <= budget.forwards:
             return self
-        low, high = 0, getattr(self, "steps", 0)
+        low, high = 0, getattr(self, self.counted, 0)
         while low < high:
             middle = (low + high + 1) // 2
-            fits = dataclasses.replace(self, steps=middle).cost(target) <= budget.forwards  # type: ignore[type-var]
+            fits = dataclasses.replace(self, **{self.counted: middle}).cost(target) <= budget.forwards  # type: ignore[type-var]
             low, high = (middle, high) if fits else (low, middle - 1)
         if low == 0:
             raise InvalidSpec(
                 f"{self.name} cannot make one attempt within {budget.forwards} forwards per case; "
                 f"it spends {self.cost(target)} as set. Raise the budget or lower its restarts."
             )
-        return dataclasses.replace(self, steps=low)  # type: ignore[type-var]
+        return dataclasses.replace(self, **{self.counted: low})  # type: ignore[type-var]
 
 
 class InnerAttack(Attack[T, C, H]):
     """An attack that can serve inside a training step: no early stopping, the last iterate counts."""
 
     @abstractmethod
-    def perturb(
-        self, target: Differentiable, inputs: Tensor, goals: Goals, threat: H, stream: Stream
-    ) -> Tensor:
+    def perturb(self, target: Differentiable, inputs: Tensor, goals: Goals, threat: H, stream: Stream) -> Tensor:
         """Training inputs moved inside the threat set, same shape, detached."""

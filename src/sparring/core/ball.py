@@ -118,9 +118,7 @@ class BallRegion(Region):
     high: Tensor
 
     def __getitem__(self, index: Tensor) -> "BallRegion":
-        return BallRegion(
-            self.norm, self.radius[index], self.origins[index], self.low[index], self.high[index]
-        )
+        return BallRegion(self.norm, self.radius[index], self.origins[index], self.low[index], self.high[index])
 
     def project_(self, inputs: Tensor) -> Tensor:
         """Linf: clamp. L2: scale into the ball, then clamp (which only shortens). L1: exact for ball and box together."""
@@ -130,7 +128,9 @@ class BallRegion(Region):
             change.mul_((self.radius / length.clamp_min(1e-12)).clamp_max(1.0)).add_(self.origins)
         elif self.norm == 1:
             change = inputs.sub_(self.origins)
-            inputs.copy_(self.origins + _onto_l1(change, self.low - self.origins, self.high - self.origins, self.radius))
+            inputs.copy_(
+                self.origins + _onto_l1(change, self.low - self.origins, self.high - self.origins, self.radius)
+            )
         return torch.clamp(inputs, self.low, self.high, out=inputs)
 
     def sample(self, stream: Stream, at: int = 0) -> Tensor:

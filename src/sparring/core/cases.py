@@ -45,9 +45,7 @@ class Cases:
         return len(self.ids)
 
     def __getitem__(self, index: Any) -> "Cases":
-        return replace(
-            self, ids=take(self.ids, index), inputs=take(self.inputs, index), goals=take(self.goals, index)
-        )
+        return replace(self, ids=take(self.ids, index), inputs=take(self.inputs, index), goals=take(self.goals, index))
 
     def blocks(self, size: int) -> Iterator["Cases"]:
         """The cases in order, `size` at a time."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sparring.core.cases import take
+from sparring.core.errors import Incompatible
 
 _SATURATED = 1e-6  # below this cross-entropy the float32 gradient is mostly rounding
 
@@ -28,6 +29,10 @@ class Goals(ABC):
     @abstractmethod
     def reached(self, outputs: Any) -> Tensor:
         """Bool, shape (batch,): whether the outputs are what the adversary wants."""
+
+    def margin(self, outputs: Any) -> Tensor:
+        """By how much the scores reach the goal (positive) or miss it (negative), shape (batch,)."""
+        raise Incompatible(f"{type(self).__name__} has no margin, so a search on scores cannot climb it.")
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,9 @@ class Misclassify(Goals):
     def reached(self, outputs: Tensor) -> Tensor:
         return decisions(outputs) != self.labels.to(outputs.device)
 
+    def margin(self, outputs: Tensor) -> Tensor:
+        return margin(outputs, self.labels)
+
 
 @dataclass(frozen=True)
 class ClassifyAs(Goals):
@@ -79,6 +87,9 @@ class ClassifyAs(Goals):
 
     def reached(self, outputs: Tensor) -> Tensor:
         return decisions(outputs) == self.targets.to(outputs.device)
+
+    def margin(self, outputs: Tensor) -> Tensor:
+        return -margin(outputs, self.targets)
 
 
 def decisions(outputs: Tensor) -> Tensor:

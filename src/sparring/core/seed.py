@@ -62,10 +62,14 @@ class Stream:
     def __getitem__(self, index: Tensor | slice) -> "Stream":
         return Stream(self.keys[index])
 
+    def child(self, seed: Seed) -> "Stream":
+        """Independent streams of the same cases: one for each training step, say, without hashing ids again."""
+        return Stream(_mix(self.keys ^ seed.value))
+
     def uniform(self, shape: Sequence[int] = (), at: int = 0) -> Tensor:
         """Float32 in [0, 1), shape (batch, *shape)."""
         size = math.prod(shape)
-        starts = _mix(self.keys + _GOLDEN * (at + 1))
+        starts = _mix(self.keys + _signed(_GOLDEN * (at + 1)))
         counters = torch.arange(1, size + 1, dtype=torch.int64, device=self.keys.device) * _GOLDEN
         bits = _mix(starts[:, None] + counters[None, :])
         values = (_shift(bits, 40)).to(torch.float32) * 2.0**-24
@@ -84,6 +88,11 @@ class Stream:
     def signs(self, shape: Sequence[int] = (), at: int = 0) -> Tensor:
         """Float32, -1 or 1 with equal chance, shape (batch, *shape)."""
         return torch.where(self.uniform(shape, at) < 0.5, -1.0, 1.0)
+
+
+def _signed(number: int) -> int:
+    """The integer that the lowest 64 bits stand for; torch refuses larger ones."""
+    return (number + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 def _shift(bits: Tensor, by: int) -> Tensor:

@@ -14,17 +14,23 @@ import torch
 
 from sparring.core.errors import InvalidSpec, MissingExtra
 
+# `field(default=None, compare=False, repr=False, metadata=LEARNED)` holds what an attack's `prepare` learned.
+LEARNED = {"learned": True}
+
 # Where short names are looked up, in this order: `gradient.pgd` is sparring.attack.gradient.pgd.
 _ROOTS = ("sparring.attack", "sparring.train", "sparring.mitigate", "sparring.domains", "sparring")
 
 
 def to_spec(value: Any) -> Any:
-    """Plain data that `build` turns into an equal value: `{"use": "gradient.pgd", "steps": 40}`."""
+    """Plain data that `build` turns into an equal value: `{"use": "gradient.pgd", "steps": 40}`.
+
+    A field with the metadata `LEARNED` is no setting, so it is left out.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {
             field.name: to_spec(getattr(value, field.name))
             for field in dataclasses.fields(value)
-            if field.init and not _is_default(field, getattr(value, field.name))
+            if field.init and not field.metadata.get("learned") and not _is_default(field, getattr(value, field.name))
         }
         return {"use": _short_name(type(value)), **fields}
     if isinstance(value, torch.Tensor):

@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, Self
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from sparring.core.cases import Cases
 from sparring.core.errors import BadTarget
 from sparring.core.goal import decisions
+from sparring.core.panel import Panel
 
 
 @dataclass
@@ -30,13 +32,21 @@ class Meter:
 
 @dataclass(frozen=True)
 class Hardening:
-    """One step of a target's history: which defence, which families it saw, what it cost."""
+    """One step of a target's history: which defence, which families it saw, what it cost.
+
+    Args:
+        seconds: of training and its validation, over all interruptions.
+        forwards: cost of the training alone, in forwards (see `Meter.cost`).
+        notes: sentences for the report, such as overfitting that was seen.
+        history: one row of figures per epoch.
+    """
 
     defence: str
     families: tuple[str, ...] = ()
     seconds: float = 0.0
     forwards: int = 0
     notes: tuple[str, ...] = ()
+    history: tuple[dict[str, float], ...] = field(default=(), repr=False, hash=False)
 
 
 class Target(ABC):
@@ -78,6 +88,15 @@ class Target(ABC):
 
     def check(self, cases: Cases) -> None:
         """Raises InvalidCases if these cases cannot be asked of this target."""
+
+    def exhibit(self, cases: Cases, attempts: Any) -> list[tuple[Panel, ...]]:
+        """What a person would want to see of each attempt: here, both inputs and both answers as text."""
+        before, after = self.respond(cases.inputs), self.respond(attempts)
+        rows = zip(cases.inputs, before, attempts, after, strict=True)
+        return [
+            (Panel("untouched", f"{clean}\n\n{answer}"), Panel("attacked", f"{attempt}\n\n{reply}"))
+            for clean, answer, attempt, reply in rows
+        ]
 
     def fingerprint(self) -> str:
         """Tells two targets apart in a record: a digest of weights, or a name."""
@@ -154,6 +173,10 @@ class Trainable(Differentiable):
     """A differentiable target with weights that a defence may change, on a copy."""
 
     module: torch.nn.Module
+
+    @abstractmethod
+    def training(self) -> AbstractContextManager[None]:
+        """Inside, forwards run in training mode (batch statistics, dropout); modes are restored after."""
 
     @abstractmethod
     def copy(self) -> Self:

@@ -13,10 +13,22 @@ from torch import Tensor, nn
 
 from sparring.core.cases import Cases
 from sparring.core.errors import BadTarget, InvalidCases, InvalidSpec
+from sparring.core.panel import Panel
 from sparring.core.target import Labelled, Scored, Trainable
+from sparring.domains.image.exhibit import exhibit
 
 
-class Classifier(Trainable, Scored):
+class _Shown(Labelled):
+    """Shows what broke an image classifier as pictures."""
+
+    class_names: Sequence[str] | None = None
+
+    def exhibit(self, cases: Cases, attempts: Any) -> list[tuple[Panel, ...]]:
+        answers = self.respond(cases.inputs), self.respond(attempts)
+        return exhibit(cases.inputs, attempts, *answers, self.class_names)
+
+
+class Classifier(_Shown, Trainable, Scored):
     """A torch module that maps images (batch, channel, height, width) to logits (batch, class).
 
     Inputs are in the threat's units (usually [0, 1]); normalisation belongs in here, so that a radius means the same
@@ -30,6 +42,7 @@ class Classifier(Trainable, Scored):
         channels_last: memory format of the images on the way in.
         compile: run the net through torch.compile.
         replays: False for a net that draws random numbers as it answers.
+        class_names: for pictures and captions.
         name: for tables.
 
     Raises:
@@ -47,6 +60,7 @@ class Classifier(Trainable, Scored):
         channels_last: bool = False,
         compile: bool = False,
         replays: bool = True,
+        class_names: Sequence[str] | None = None,
         name: str | None = None,
     ) -> None:
         if classes < 2:
@@ -57,6 +71,7 @@ class Classifier(Trainable, Scored):
         self.autocast = autocast
         self.channels_last = channels_last
         self.replays = replays
+        self.class_names = class_names
         self.name = name or type(net).__name__
         self._training = False
         self._compile = compile
@@ -108,7 +123,8 @@ class Classifier(Trainable, Scored):
     def copy(self) -> "Self":
         twin = type(self)(
             copy.deepcopy(self.module), self.classes, mean=self.mean, std=self.std, autocast=self.autocast,
-            channels_last=self.channels_last, compile=self._compile, replays=self.replays, name=self.name,
+            channels_last=self.channels_last, compile=self._compile, replays=self.replays,
+            class_names=self.class_names, name=self.name,
         )  # fmt: skip
         twin.lineage = self.lineage
         return twin
@@ -121,7 +137,7 @@ class Classifier(Trainable, Scored):
         return hashed.hexdigest()[:16]
 
 
-class BlackBox(Scored):
+class BlackBox(_Shown, Scored):
     """A Python callable that gives scores, (batch, class): a scikit-learn pipeline's `predict_proba`, a remote model.
 
     Args:
@@ -153,7 +169,7 @@ class BlackBox(Scored):
         check_labels(cases, self.classes)
 
 
-class LabelBox(Labelled):
+class LabelBox(_Shown):
     """A Python callable that gives only labels, (batch,): a scikit-learn pipeline's `predict`.
 
     Args:

@@ -1,0 +1,218 @@
+"""The record: runs, verdicts and attempts in a database, written once however often a run is interrupted."""
+
+import contextlib
+import datetime
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sql
+import torch
+from safetensors.torch import load_file, save
+
+from sparring.core.errors import RunMismatch, SparringError
+
+_TABLES = sql.MetaData()
+RUNS = sql.Table(
+    "runs", _TABLES,
+    sql.Column("run", sql.String, primary_key=True),
+    sql.Column("asked", sql.Text, nullable=False),
+    sql.Column("versions", sql.Text, nullable=False),
+    sql.Column("started", sql.String, nullable=False),
+    sql.Column("ended", sql.String),
+    sql.Column("status", sql.String, nullable=False),
+)  # fmt: skip
+ROWS = sql.Table(
+    "rows", _TABLES,
+    sql.Column("run", sql.String, primary_key=True),
+    sql.Column("bout", sql.String, primary_key=True),
+    sql.Column("case", sql.Integer, primary_key=True),
+    sql.Column("id", sql.String, nullable=False),
+    sql.Column("outcome", sql.SmallInteger, nullable=False),
+    sql.Column("by", sql.String),
+    sql.Column("note", sql.String),
+)  # fmt: skip
+# A block of cases is written whole or not at all; its row says that it was.
+BLOCKS = sql.Table(
+    "blocks", _TABLES,
+    sql.Column("run", sql.String, primary_key=True),
+    sql.Column("bout", sql.String, primary_key=True),
+    sql.Column("block", sql.Integer, primary_key=True),
+    sql.Column("forwards", sql.Integer, nullable=False),
+    sql.Column("input_backwards", sql.Integer, nullable=False),
+    sql.Column("claimed", sql.Integer, nullable=False),
+    sql.Column("seconds", sql.Float, nullable=False),
+    sql.Column("payload", sql.String),
+)  # fmt: skip
+# What a run found out along the way and must not decide differently when it goes on.
+FACTS = sql.Table(
+    "facts", _TABLES,
+    sql.Column("run", sql.String, primary_key=True),
+    sql.Column("name", sql.String, primary_key=True),
+    sql.Column("value", sql.Text, nullable=False),
+)  # fmt: skip
+
+
+class Store:
+    """One database and, beside it, a folder of attempts named by their digest.
+
+    Args:
+        workspace: folder for `sparring.db` and `attempts/`; None keeps verdicts in memory and attempts nowhere.
+        url: of another database, such as PostgreSQL's; attempts still lie in the workspace.
+    """
+
+    def __init__(self, workspace: Path | str | None = None, url: str | None = None) -> None:
+        self.workspace = None if workspace is None else Path(workspace)
+        with saving(self.workspace):
+            if self.workspace is not None:
+                (self.workspace / "attempts").mkdir(parents=True, exist_ok=True)
+            place = "sqlite://" if self.workspace is None else f"sqlite:///{self.workspace / 'sparring.db'}"
+            options = {"poolclass": sql.pool.StaticPool} if url is None and self.workspace is None else {}
+            self.engine = sql.create_engine(url or place, **options)
+            if self.engine.dialect.name == "sqlite" and self.workspace is not None:
+                sql.event.listen(self.engine, "connect", _write_ahead)
+            _TABLES.create_all(self.engine)
+
+    def open(self, run: str, asked: dict[str, Any], versions: dict[str, str]) -> None:
+        """Starts a run, or goes on with it if exactly the same was asked.
+
+        Raises:
+            RunMismatch: if the run of this name was asked something else.
+        """
+        text = json.dumps(asked, sort_keys=True)
+        with saving(self.workspace), self.engine.begin() as connection:
+            found = connection.execute(sql.select(RUNS.c.asked).where(RUNS.c.run == run)).scalar()
+            if found is None:
+                values = {"run": run, "asked": text, "versions": json.dumps(versions), "status": "running"}
+                connection.execute(RUNS.insert().values(started=_now(), **values))
+            elif found != text:
+                raise RunMismatch(_difference(run, json.loads(found), json.loads(text)))
+
+    def finish(self, run: str) -> None:
+        with saving(self.workspace), self.engine.begin() as connection:
+            connection.execute(RUNS.update().where(RUNS.c.run == run).values(ended=_now(), status="done"))
+
+    def fact(self, run: str, name: str) -> Any:
+        """What `remember` wrote under this name, or None."""
+        with self.engine.connect() as connection:
+            query = sql.select(FACTS.c.value).where(FACTS.c.run == run, FACTS.c.name == name)
+            found = connection.execute(query).scalar()
+        return None if found is None else json.loads(found)
+
+    def remember(self, run: str, name: str, value: Any) -> None:
+        """Writes a fact once; a second writing changes nothing."""
+        if self.fact(run, name) is None:
+            with saving(self.workspace), self.engine.begin() as connection:
+                connection.execute(FACTS.insert().values(run=run, name=name, value=json.dumps(value)))
+
+    def done(self, run: str, bout: str) -> set[int]:
+        """The blocks of a bout that are written."""
+        with self.engine.connect() as connection:
+            query = sql.select(BLOCKS.c.block).where(BLOCKS.c.run == run, BLOCKS.c.bout == bout)
+            return set(connection.execute(query).scalars())
+
+    def write(self, run: str, bout: str, block: int, rows: list[dict[str, Any]], spent: dict[str, Any]) -> None:
+        """One block's verdicts, all or none."""
+        with saving(self.workspace), self.engine.begin() as connection:
+            if rows:
+                connection.execute(ROWS.insert(), [{"run": run, "bout": bout, **row} for row in rows])
+            connection.execute(BLOCKS.insert().values(run=run, bout=bout, block=block, **spent))
+
+    def outcomes(self, run: str, bout: str, size: int, missing: int) -> np.ndarray:
+        """Int8, shape (case,): outcome codes by position; `missing` where there is no row."""
+        found = np.full(size, missing, np.int8)
+        query = sql.select(ROWS.c.case, ROWS.c.outcome).where(ROWS.c.run == run, ROWS.c.bout == bout)
+        with self.engine.connect() as connection:
+            for part in connection.execution_options(yield_per=10_000).execute(query).partitions():
+                positions, values = zip(*part, strict=True)
+                found[list(positions)] = values
+        return found
+
+    def spent(self, run: str, bout: str) -> dict[str, Any]:
+        """Sums over a bout's blocks: forwards, input_backwards, claimed, seconds."""
+        columns = [
+            sql.func.coalesce(sql.func.sum(BLOCKS.c[name]), 0)
+            for name in ("forwards", "input_backwards", "claimed", "seconds")
+        ]
+        with self.engine.connect() as connection:
+            row = connection.execute(sql.select(*columns).where(BLOCKS.c.run == run, BLOCKS.c.bout == bout)).one()
+        return {"forwards": int(row[0]), "input_backwards": int(row[1]), "claimed": int(row[2]), "seconds": row[3]}
+
+    def keep(self, positions: list[int], inputs: Any) -> str | None:
+        """Stores attempts beside the database; returns their digest, or None without a workspace.
+
+        Tensors go to safetensors in float32 as they were judged, anything else to JSON lines.
+        """
+        if self.workspace is None or not positions:
+            return None
+        if isinstance(inputs, torch.Tensor):
+            tensors = {"positions": torch.tensor(positions), "inputs": inputs.detach().cpu().contiguous()}
+            content, suffix = save(tensors), "safetensors"
+        else:
+            lines = [json.dumps({"position": p, "input": value}) for p, value in zip(positions, inputs, strict=True)]
+            content, suffix = "\n".join(lines).encode(), "jsonl"
+        name = f"{hashlib.sha256(content).hexdigest()[:32]}.{suffix}"
+        path = self.workspace / "attempts" / name
+        with saving(self.workspace):
+            partial = path.with_name(path.name + ".part")
+            partial.write_bytes(content)
+            partial.replace(path)
+        return name
+
+    def kept(self, run: str, bout: str) -> Iterator[tuple[list[int], Any]]:
+        """The stored attempts of a bout, block by block: positions and inputs."""
+        query = sql.select(BLOCKS.c.payload).where(
+            BLOCKS.c.run == run, BLOCKS.c.bout == bout, BLOCKS.c.payload.is_not(None)
+        )
+        with self.engine.connect() as connection:
+            names = list(connection.execute(query.order_by(BLOCKS.c.block)).scalars())
+        for name in names if self.workspace is not None else []:
+            yield _load(self.workspace / "attempts" / name)  # type: ignore[operator]
+
+
+def _load(path: Path) -> tuple[list[int], Any]:
+    if path.suffix == ".safetensors":
+        tensors = load_file(path)
+        return tensors["positions"].tolist(), tensors["inputs"]
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return [line["position"] for line in lines], [line["input"] for line in lines]
+
+
+@contextlib.contextmanager
+def saving(workspace: Path | None) -> Iterator[None]:
+    """Turns a full or read-only disk into one sentence; what was committed before stays."""
+    try:
+        yield
+    except (OSError, sql.exc.OperationalError) as error:
+        raise SparringError(
+            f"could not write to {workspace or 'the database'} ({getattr(error, 'orig', error)}). What was finished is "
+            "kept: free some space, or name another workspace, and run the same command again to go on."
+        ) from error
+
+
+def _write_ahead(connection: Any, record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.close()
+
+
+def _difference(run: str, before: dict[str, Any], now: dict[str, Any]) -> str:
+    keys = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
+    first = keys[0]
+    return (
+        f"run {run!r} was asked something else: {', '.join(keys)} differ ({first} was {_short(before.get(first))}, "
+        f"now {_short(now.get(first))}). Repeat the old settings to go on with it, or give this run another name."
+    )
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,37 @@
+"""Plain-text tables for `print`."""
+
+from collections.abc import Sequence
+
+from sparring.measure.statistics import Rate
+
+
+def text_table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns padded to their widest cell; the first two left, the others right."""
+    lines = [list(heading), *[list(row) for row in rows]]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(heading))]
+    numeric = [all(_is_figure(row[column]) for row in rows) for column in range(len(heading))]
+    texts = [
+        "  ".join(
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(line, widths, numeric, strict=True)
+        ).rstrip()
+        for line in lines
+    ]
+    return "\n".join([texts[0], "-" * max(map(len, texts)), *texts[1:]])
+
+
+def percent(rate: Rate) -> tuple[str, str, str]:
+    """What held: per cent, 95 % interval, and the number decided with what was not decided beside it."""
+    if rate.held is None or rate.held_interval is None:
+        return "-", "nothing decided", _beside(rate)
+    low, high = rate.held_interval
+    return f"{100 * rate.held:.1f}", f"{100 * low:.1f} to {100 * high:.1f}", _beside(rate)
+
+
+def _beside(rate: Rate) -> str:
+    beside = (("undecided", rate.undecided), ("inadmissible", rate.inadmissible), ("errors", rate.errors))
+    return str(rate.decided) + "".join(f" + {count} {name}" for name, count in beside if count)
+
+
+def _is_figure(cell: str) -> bool:
+    return cell.strip()[:1] in set("0123456789+-<") or not cell.strip()
