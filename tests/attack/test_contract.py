@@ -30,14 +30,15 @@ def found_attacks() -> list[type[Attack]]:
 
 
 ATTACKS = found_attacks()
+_SMALL = {"steps": 40, "queries": 100, "draws": 10}
 every_attack = pytest.mark.parametrize("kind", ATTACKS, ids=lambda kind: kind.__name__)
 
 
 def small(kind: type[Attack]) -> Attack:
     """The attack at its defaults, or with fewer steps where it counts them, so that tests stay quick."""
     attack = kind()
-    steps = getattr(attack, "steps", 0)
-    return kind(steps=min(steps, 40)) if steps else attack
+    count = getattr(attack, kind.counted, 0)
+    return kind(**{kind.counted: min(count, _SMALL[kind.counted])}) if count else attack
 
 
 def broken(target: Target, inputs: torch.Tensor, cases) -> torch.Tensor:
@@ -115,9 +116,9 @@ def test_keeps_its_budget(kind):
     target.meter.forwards = 0
     attack.run(target, cases, toy_threat(kind))
     assert target.meter.forwards <= attack.cost(target) * len(cases)
-    if not getattr(attack, "steps", 0):
+    if not getattr(attack, kind.counted, 0):
         return
-    limit = max(attack.cost(target) // 2, type(attack)(steps=1).cost(target))
+    limit = max(attack.cost(target) // 2, type(attack)(**{kind.counted: 1}).cost(target))
     target.meter.forwards = 0
     attack.run(target, cases, toy_threat(kind), budget=Budget(forwards=limit))
     assert target.meter.forwards <= limit * len(cases)
