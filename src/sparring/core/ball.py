@@ -32,7 +32,7 @@ class LpBall(Projectable):
     """
 
     norm: str | int
-    radius: Any
+    radius: Any  # pyrefly: ignore[bad-override]
     low: Any = 0.0
     high: Any = 1.0
     mask: Tensor | None = None
@@ -112,7 +112,7 @@ class BallRegion(Region):
     """The ball around each origin of one batch; `low` and `high` already hold box, mask and (for Linf) radius."""
 
     norm: str | int
-    radius: Tensor
+    radius: Tensor  # pyrefly: ignore[bad-override]
     origins: Tensor
     low: Tensor
     high: Tensor
@@ -164,7 +164,7 @@ class BallRegion(Region):
 
 def lp_norm(change: Tensor, norm: str | int) -> Tensor:
     """Norm of each case's change, shape (batch,)."""
-    flat = change.reshape(len(change), -1)
+    flat = change.reshape(len(change), math.prod(change.shape[1:]))
     if norm == "inf":
         return flat.abs().amax(1)
     return flat.norm(dim=1) if norm == 2 else flat.abs().sum(1)
@@ -177,7 +177,7 @@ def _onto_l1(change: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> Tenso
     halvings find t to float32 precision (Croce and Hein, 2021, arXiv:2103.01208, section 2, solve the same by sorting).
     """
     shape = change.shape
-    change, low, high = (value.reshape(len(value), -1) for value in (change, low, high))
+    change, low, high = (value.flatten(1) for value in (change, low, high))
     radius = radius.reshape(len(change), 1)
     size, limit = change.abs(), torch.where(change >= 0, high, -low)
     least, most = torch.zeros_like(radius), size.amax(1, keepdim=True)

@@ -35,7 +35,12 @@ class AnyText(ThreatModel):
 
 
 class Region(ABC):
-    """The allowed set around each origin of one batch; sliceable like the batch."""
+    """The allowed set around each origin of one batch; sliceable like the batch.
+
+    `radius` is the length of the longest step worth taking, broadcastable to the inputs.
+    """
+
+    radius: Tensor
 
     @abstractmethod
     def __getitem__(self, index: Tensor) -> "Region": ...

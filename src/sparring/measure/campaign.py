@@ -28,7 +28,7 @@ from sparring.core.spec import digest, to_spec
 from sparring.core.target import Target
 from sparring.core.threat import ThreatModel
 from sparring.measure.sanity import card_flags
-from sparring.measure.scorecard import UNTRIED, Bout, Exhibit, Scorecard, codes
+from sparring.measure.scorecard import UNTRIED, Bout, Exhibit, Scorecard, codes, exhibit_from
 from sparring.measure.store import Store
 
 Entry = Attack[Any, Any, Any] | tuple[Attack[Any, Any, Any], ThreatModel]
@@ -416,11 +416,9 @@ class Campaign:
         return card
 
     def _exhibits(self) -> Iterator[Exhibit]:
-        from sparring.core.panel import Panel
-
         for stage in self.stages:
             for shown in self.store.fact(self.name, f"exhibits {stage.bout.label}") or []:
-                yield Exhibit(shown["bout"], shown["case"], tuple(Panel(**panel) for panel in shown["panels"]))
+                yield exhibit_from(shown)
 
     def _broken(self) -> Cases:
         """The stored attempts of all attacks, as cases with the same goals."""

@@ -184,20 +184,13 @@ class Scorecard:
             InvalidSpec: if the text is not a scorecard.
         """
         try:
-            data = json.loads(text)
-            bouts = [Bout(**{**bout, "outcomes": _outcomes(bout["outcomes"])}) for bout in data["bouts"]]
+            data: Any = json.loads(text)
             return Scorecard(
                 **{name: data[name] for name in _PLAIN},
-                bouts=bouts,
-                lineage=tuple(
-                    Hardening(**{**step, "families": tuple(step["families"]), "notes": tuple(step["notes"])})
-                    for step in data["lineage"]
-                ),
+                bouts=[_bout(bout) for bout in data["bouts"]],
+                lineage=tuple(_step(step) for step in data["lineage"]),
                 flags=[Flag(**flag) for flag in data["flags"]],
-                exhibits=[
-                    Exhibit(one["bout"], one["case"], tuple(Panel(**panel) for panel in one["panels"]))
-                    for one in data["exhibits"]
-                ],
+                exhibits=[exhibit_from(one) for one in data["exhibits"]],
             )
         except (ValueError, KeyError, TypeError) as error:
             raise InvalidSpec(f"this is not a scorecard that `sparring measure` wrote ({error!r}).") from error
@@ -351,6 +344,22 @@ def _decided(outcomes: np.ndarray) -> np.ndarray:
 
 def _is_broken(outcomes: np.ndarray) -> np.ndarray:
     return (outcomes == _CODE[Outcome.BROKEN]) | (outcomes == _CODE[Outcome.ALREADY_BROKEN])
+
+
+def exhibit_from(data: dict[str, Any]) -> Exhibit:
+    """An exhibit from plain data."""
+    return Exhibit(data["bout"], data["case"], tuple(Panel(**panel) for panel in data["panels"]))
+
+
+def _bout(data: dict[str, Any]) -> Bout:
+    bout = Bout(**data)
+    bout.outcomes = _outcomes(data["outcomes"])
+    return bout
+
+
+def _step(data: dict[str, Any]) -> Hardening:
+    families, notes = tuple(data.pop("families")), tuple(data.pop("notes"))
+    return Hardening(**data, families=families, notes=notes)
 
 
 def _letters(outcomes: np.ndarray) -> str:

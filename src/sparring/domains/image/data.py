@@ -91,7 +91,7 @@ def digits(split: str = "train") -> Cases:
         from sklearn.datasets import load_digits
     except ImportError as error:
         raise MissingExtra("the digits come with scikit-learn: pip install scikit-learn") from error
-    bunch = load_digits()
+    bunch: Any = load_digits()
     images = torch.from_numpy(bunch.images.astype(np.float32) / 16.0)[:, None]
     everything = arrays(images, bunch.target, name="digits")
     train, test = everything.split(1 / 3, "test")

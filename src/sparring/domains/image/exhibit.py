@@ -24,7 +24,7 @@ def exhibit(
         before, after: the target's answers, (batch, class) scores or (batch,) labels.
         classes: names of the classes, or None for their numbers.
     """
-    rows = []
+    rows: list[tuple[Panel, ...]] = []
     for clean, attempt, was, now in zip(
         cleans, attacked, _captions(before, classes), _captions(after, classes), strict=True
     ):

@@ -225,7 +225,8 @@ def hugging_face(path: str, **settings: Any) -> Classifier:
     normalise = saved.get("do_normalize", bool(saved))
     settings.setdefault("mean", saved.get("image_mean") if normalise else None)
     settings.setdefault("std", saved.get("image_std") if normalise else None)
-    return Classifier(_Logits(model), config.num_labels, **{"name": Path(path).name, **settings})
+    settings.setdefault("name", Path(path).name)
+    return Classifier(_Logits(model), int(config.num_labels or 0), **settings)
 
 
 class _Logits(nn.Module):
