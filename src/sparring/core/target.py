@@ -46,7 +46,7 @@ class Hardening:
     seconds: float = 0.0
     forwards: int = 0
     notes: tuple[str, ...] = ()
-    history: tuple[dict[str, float], ...] = field(default=(), repr=False, hash=False)
+    history: tuple[dict[str, float], ...] = field(default=(), repr=False, compare=False)
 
 
 class Target(ABC):

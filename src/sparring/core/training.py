@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sparring.core import overfitting
+from sparring.core.attack import InnerAttack
 from sparring.core.cases import Cases
 from sparring.core.defence import Defence
 from sparring.core.errors import Incompatible, InvalidCases, InvalidSpec
@@ -99,7 +100,9 @@ class Training(Defence):
     validation: Validation = Validation()
     label_smoothing: float = 0.0
 
-    threat = None  # not a field: trainings that attack declare their own
+    # Not fields: trainings that attack declare their own.
+    attack = None
+    threat = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parts", tuple(self.parts))
@@ -127,6 +130,13 @@ class Training(Defence):
         """Called when the gradients of the batch are there."""
 
     @property
+    def families(self) -> tuple[str, ...]:
+        """That of the attack inside a step; a step that is the training's own is a gradient attack."""
+        if self.attack is not None:
+            return (self.attack.family,)
+        return ("gradient",) if self.threat is not None else ()
+
+    @property
     def repeats(self) -> int:
         """Optimiser steps on each batch before the next one."""
         return 1
@@ -144,6 +154,15 @@ class Training(Defence):
             )
         if not isinstance(getattr(data.goals, "labels", None), Tensor):
             raise Incompatible(f"{self.name} needs cases with labels; got goals of {type(data.goals).__name__}.")
+        if self.attack is not None:
+            if not isinstance(self.attack, InnerAttack):
+                raise Incompatible(
+                    f"{self.name} needs an attack that can serve inside a training step, such as PGD; "
+                    f"got {type(self.attack).__name__}."
+                )
+            self.attack.check(target, self.threat)
+        elif self.threat is not None and not isinstance(self.threat, Projectable):
+            raise Incompatible(f"{self.name} needs a Projectable threat; got {type(self.threat).__name__}.")
         if len(data) == 0:
             raise InvalidCases("there are no cases to learn from. Pass at least one input and its label.")
 
@@ -252,7 +271,8 @@ class Lesson(Learner):
         if len(self.held) == 0:
             return {}
         before = replace(self.student.meter)
-        figures = self.how.validation.figures(self.student, self.held, self.how.threat, self.seed.child("validation"))
+        seed = self.seed.child("validation")
+        figures = self.how.validation.figures(self.student, self.held, self.how.threat, seed, self.how.attack)
         vars(self.student.meter).update(vars(before))  # what a training cost is told without its validation
         return figures
 

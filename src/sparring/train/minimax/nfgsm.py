@@ -1,12 +1,10 @@
 """Noise FGSM: one attack step from a noisy start that is not clipped back, so that one step keeps sufficing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from sparring.core.cases import Cases
-from sparring.core.errors import Incompatible, InvalidSpec
-from sparring.core.target import Target
+from sparring.core.errors import InvalidSpec
 from sparring.core.threat import Projectable
 from sparring.core.training import Batch, Training
 
@@ -25,7 +23,7 @@ class NFGSM(Training):
         step: step length / threat radius (the paper's alpha / epsilon).
     """
 
-    threat: Projectable  # type: ignore[assignment]
+    threat: Projectable = field()
     noise: float = 2.0
     step: float = 1.0
 
@@ -33,15 +31,6 @@ class NFGSM(Training):
         super().__post_init__()
         if not self.noise >= 0 or not self.step > 0:
             raise InvalidSpec(f"NFGSM needs noise of 0 or more and a positive step; got {self.noise} and {self.step}.")
-
-    @property
-    def families(self) -> tuple[str, ...]:
-        return ("gradient",)
-
-    def check(self, target: Target, data: Cases) -> None:
-        super().check(target, data)
-        if not isinstance(self.threat, Projectable):
-            raise Incompatible(f"{self.name} needs a Projectable threat; got {type(self.threat).__name__}.")
 
     def perturb(self, batch: Batch) -> Tensor:
         radius = batch.threat.radius
