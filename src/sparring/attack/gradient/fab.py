@@ -41,7 +41,7 @@ class FAB(Attack[Differentiable, Cases, LpBall]):
         InvalidSpec: if `steps` or `restarts` is below 1, or `alpha_max` or `beta` is not in [0, 1].
     """
 
-    family = "boundary"
+    family = "gradient"
     steps: int = 100
     restarts: int = 1
     alpha_max: float = 0.1

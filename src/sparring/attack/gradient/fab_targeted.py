@@ -31,7 +31,7 @@ class FABTargeted(Attack[Differentiable, Cases, LpBall]):
         InvalidSpec: if a count is below 1, or `alpha_max` or `beta` is not in [0, 1].
     """
 
-    family = "boundary"
+    family = "gradient"
     steps: int = 100
     targets: int = 9
     restarts: int = 1
