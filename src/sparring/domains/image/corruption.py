@@ -124,7 +124,7 @@ def _haze(images: Tensor, density: float, stream: Stream) -> Tensor:
     return images * (1 - density) + density * cloud
 
 
-def _jpeg(images: Tensor, quality: int, stream: Stream) -> Tensor:
+def _jpeg(images: Tensor, quality: float, stream: Stream) -> Tensor:
     """JPEG at that quality; grey and colour as they are, other numbers of channels as so many grey pictures."""
     if images.shape[1] not in (1, 3):
         planes = images.reshape(-1, 1, *images.shape[2:])
@@ -135,7 +135,9 @@ def _jpeg(images: Tensor, quality: int, stream: Stream) -> Tensor:
     decoded = []
     for picture in pixels:
         buffer = io.BytesIO()
-        Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture).save(buffer, "JPEG", quality=quality)
+        Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture).save(
+            buffer, "JPEG", quality=int(quality)
+        )
         decoded.append(np.asarray(Image.open(buffer)).reshape(picture.shape))
     result = torch.from_numpy(np.stack(decoded)).permute(0, 3, 1, 2).to(images.dtype) / 255
     return result.to(images.device).contiguous()

@@ -1,7 +1,7 @@
 """What may happen to an image besides a ball of noise: a patch, a rotation with a shift, a natural corruption."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from sparring.domains.image.corruption import KINDS, SEVERITIES, corrupt
 _ANGLES = 180  # orientations tried for the enclosing square, half a degree apart
 _ANGLE_SLACK = 1.005  # the best of them is at most a quarter degree off, which makes the square 0.44 % larger
 _COARSE_SIDE = 32  # pixels; parameters are searched for on pictures no larger than this
+_GRID_STEP = 1.8  # pixels of that picture
 _STARTS = 24
 _BLOCK = 4_000_000  # values held at once while parameters are recovered
 
@@ -110,8 +111,6 @@ class RotateTranslate(ThreatModel):
     def admits(self, cases: Cases, attempts: Tensor) -> Tensor:
         origins = cases.inputs
         admitted = _distance(attempts, origins) <= self.tolerance
-        if attempts.shape != origins.shape:
-            raise InvalidCases(f"attempts of shape {tuple(attempts.shape)} on cases of shape {tuple(origins.shape)}.")
         size = max(1, _BLOCK // (4 * max(1, math.prod(origins.shape[1:]))))
         left = (~admitted & torch.isfinite(attempts).flatten(1).all(1)).nonzero().squeeze(1)
         for block in left.split(size):
@@ -131,8 +130,11 @@ class RotateTranslate(ThreatModel):
             if len(left) == 0:
                 break
             found = starts[left, rank]
-            for picture, rounds in ((_blur, 5), (_same, 10)):
-                found = self._descend(picture(origins[left]), picture(attempts[left]), found, rounds)
+            factor = _pooling(origins)
+            while factor >= 1:
+                found = self._descend(_blur(origins[left], factor), _blur(attempts[left], factor), found, factor, 5)
+                factor //= 2
+            found = self._descend(origins[left], attempts[left], found, 1, 10)
             error = _distance(self.render(origins[left], found), attempts[left])
             better = error < errors[left]
             parameters[left] = torch.where(better[:, None], found, parameters[left])
@@ -141,23 +143,22 @@ class RotateTranslate(ThreatModel):
 
     def _coarse(self, origins: Tensor, attempts: Tensor) -> Tensor:
         """The points of the grid that explain each attempt best, shape (batch, start, 3)."""
-        factor = max(1, min(origins.shape[2:]) // _COARSE_SIDE)
-        small = [_blur(functional.avg_pool2d(value, factor)) for value in (origins, attempts)]
-        reach = max(small[0].shape[2:]) / 2
-        turn = math.degrees(1.2 / reach)  # moves the rim by about a pixel
-        axes = [_axis(self.degrees, turn), _axis(self.pixels / factor, 1.2), _axis(self.pixels / factor, 1.2)]
-        grid = torch.cartesian_prod(*axes).to(origins)
-        coarse = replace(self, pixels=self.pixels / factor)
+        factor = _pooling(origins)
+        small, goal = _blur(origins, factor), _blur(attempts, factor)
+        turn = math.degrees(_GRID_STEP / (max(small.shape[2:]) / 2))  # moves the rim by a step
+        shift = _axis(self.pixels / factor, _GRID_STEP)
+        grid = torch.cartesian_prod(_axis(self.degrees, turn), shift, shift).to(origins)
         errors = [
-            (coarse.render(small[0], point.expand(len(origins), 3)) - small[1]).flatten(1).square().sum(1)
-            for point in grid
+            (self.render(small, point.expand(len(origins), 3)) - goal).flatten(1).square().sum(1) for point in grid
         ]
         best = torch.stack(errors, 1).topk(min(_STARTS, len(grid)), 1, largest=False).indices
-        return grid[best] * torch.tensor([1.0, factor, factor]).to(grid)
+        return grid[best] * grid.new_tensor([1.0, factor, factor])
 
-    def _descend(self, origins: Tensor, attempts: Tensor, parameters: Tensor, rounds: int) -> Tensor:
-        """Levenberg-Marquardt with forward differences; a step that does not help raises the damping."""
-        limits, steps = self.limits.to(origins), (0.05, 0.02, 0.02)
+    def _descend(self, origins: Tensor, attempts: Tensor, parameters: Tensor, factor: int, rounds: int) -> Tensor:
+        """Levenberg-Marquardt with forward differences, on pictures that are `factor` times smaller than the case;
+        a step that does not help raises the damping."""
+        unit = parameters.new_tensor([1.0, factor, factor])
+        parameters, limits, steps = parameters / unit, self.limits.to(origins) / unit, (0.05, 0.02, 0.02)
         damping = torch.full((len(origins),), 1e-3).to(origins)
         rendered = self.render(origins, parameters)
         error = (rendered - attempts).flatten(1)
@@ -183,7 +184,7 @@ class RotateTranslate(ThreatModel):
             rendered = torch.where(better.view(-1, 1, 1, 1), trial, rendered)
             error = torch.where(better[:, None], left, error)
             damping = torch.where(better, damping * 0.2, damping * 8).clamp(1e-7, 1e4)
-        return parameters
+        return parameters * unit
 
     def check(self, cases: Cases) -> None:
         check_images(cases, self.low, self.high)
@@ -325,12 +326,14 @@ def _axis(limit: float, step: float) -> Tensor:
     return torch.linspace(-limit, limit, 2 * count + 1)
 
 
-def _blur(images: Tensor) -> Tensor:
-    return functional.avg_pool2d(functional.pad(images, (1, 1, 1, 1), mode="replicate"), 3, 1)
+def _pooling(images: Tensor) -> int:
+    return max(1, min(images.shape[2:]) // _COARSE_SIDE)
 
 
-def _same(images: Tensor) -> Tensor:
-    return images
+def _blur(images: Tensor, factor: int) -> Tensor:
+    """Shrunk by the factor, then softened over 3 x 3."""
+    small = functional.avg_pool2d(images, factor)
+    return functional.avg_pool2d(functional.pad(small, (1, 1, 1, 1), mode="replicate"), 3, 1)
 
 
 def _distance(images: Tensor, others: Tensor) -> Tensor:
