@@ -1,0 +1,336 @@
+"""What several scorecards say side by side: names, columns of figures, families, costs and a headline in plain words."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sparring.core.errors import InvalidSpec
+from sparring.core.judge import Outcome
+from sparring.measure.scorecard import CODES, UNTRIED, Bout, Change, Comparison, Scorecard, rate_of
+from sparring.measure.statistics import Rate, holm
+
+LIMITS = (
+    "What held has held against these attacks, on these cases, at this budget; nothing here says what another attack, "
+    "a longer search or a wider threat would find."
+)
+_SURE = 0.05  # adjusted p-value below which the headline speaks of a difference
+_NOTHING = Rate(0, 0)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One figure of every card; `note` says what the heading leaves out."""
+
+    heading: str
+    rates: tuple[Rate, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class FamilyFigure:
+    """What one family broke of the cases that held untouched and that it was given."""
+
+    family: str
+    rate: Rate
+    held_out: bool
+    attacks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What training cost over the whole lineage; ratios are to standard training, None where there is none."""
+
+    seconds: float
+    forwards: int
+    time_ratio: float | None
+    forward_ratio: float | None
+
+
+@dataclass(frozen=True)
+class Side:
+    """One target on a page."""
+
+    name: str
+    card: Scorecard
+    cost: Cost | None
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """A paired comparison of two cards on a page, or the sentence that says why there is none."""
+
+    before: str
+    after: str
+    changes: tuple[Change, ...] = ()
+    refusal: str = ""
+
+
+def names(cards: Sequence[Scorecard]) -> list[str]:
+    """One name per card, told apart by its last defence or else by a number where targets share a name."""
+    plain = [tidy(card.target) for card in cards]
+    told = [
+        f"{name}, {trained(card)}" if plain.count(name) > 1 else name for name, card in zip(plain, cards, strict=True)
+    ]
+    return [f"{name} ({told[: i + 1].count(name)})" if told.count(name) > 1 else name for i, name in enumerate(told)]
+
+
+def sides(cards: Sequence[Scorecard]) -> list[Side]:
+    """Each card with its name and its cost."""
+    return [Side(*parts) for parts in zip(names(cards), cards, costs(cards), strict=True)]
+
+
+def trained(card: Scorecard) -> str:
+    """The card's lineage in words."""
+    if not card.lineage:
+        return "as it came"
+    return " then ".join(tidy(step.defence.rsplit(".", 1)[-1].replace("_", " ")) for step in card.lineage)
+
+
+def tidy(text: str, longest: int = 80) -> str:
+    """One line without control characters, cut to a length."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def threats(cards: Sequence[Scorecard]) -> list[str]:
+    """Every threat that an attack ran under, the cards' own first."""
+    ran = list(dict.fromkeys(bout.threat for card in cards for bout in card.attacks()))
+    own = [threat for threat in dict.fromkeys(card.threat for card in cards) if threat in ran]
+    return own + [threat for threat in ran if threat not in own]
+
+
+def clean(card: Scorecard) -> Rate:
+    """The untouched cases; nothing decided where they were not measured."""
+    return card.clean if any(bout.label == "clean" for bout in card.bouts) else _NOTHING
+
+
+def over(card: Scorecard, families: Collection[str]) -> Rate:
+    """Worst case over the attacks of these families."""
+    return rate_of(_kept(card, [bout for bout in card.bouts if bout.family in families]))
+
+
+def shared_families(cards: Sequence[Scorecard]) -> list[str]:
+    """Families that are held out from every card: what may be compared between them."""
+    return sorted(set.intersection(*(set(card.held_out_families) for card in cards)))
+
+
+def columns(cards: Sequence[Scorecard], most: int = 4) -> list[Column]:
+    """Clean, the worst case of each threat (at most so many), over everything, and over families held out from all."""
+    found = [Column("clean", tuple(clean(card) for card in cards), "untouched cases")]
+    every = threats(cards)
+    if len(every) > 1:
+        shown = every if len(every) <= most else every[: most - 1]
+        for threat in shown:
+            found.append(Column(tidy(threat), tuple(card.worst(threat=threat) for card in cards), "worst case"))
+        rest = [threat for threat in every if threat not in shown]
+        if rest:
+            rates = tuple(_under(card, rest) for card in cards)
+            found.append(Column(f"{len(rest)} other threats", rates, "worst case"))
+    note = tidy(every[0]) if len(every) == 1 else "worst case, all threats"
+    found.append(Column("everything", tuple(card.worst() for card in cards), note))
+    shared = shared_families(cards)
+    note = ", ".join(map(tidy, shared)) if shared else "no family was held out from all"
+    found.append(Column("held out", tuple(over(card, shared) for card in cards), note))
+    return found
+
+
+def families(card: Scorecard) -> list[FamilyFigure]:
+    """What each family broke that held untouched."""
+    found = []
+    for family in dict.fromkeys(bout.family for bout in card.attacks()):
+        bouts = [bout for bout in card.attacks() if bout.family == family]
+        verdicts = _kept(card, bouts)
+        verdicts = verdicts[verdicts != CODES.index(Outcome.ALREADY_BROKEN)]
+        held_out = all(bout.held_out for bout in bouts)
+        found.append(FamilyFigure(family, rate_of(verdicts), held_out, tuple(bout.label for bout in bouts)))
+    return found
+
+
+def curve(card: Scorecard) -> list[tuple[float, Rate]]:
+    """Radius and figure, from the untouched cases at radius 0 upwards, all on the same cases."""
+    points = [bout for bout in card.bouts if bout.role == "curve" and bout.radius is not None]
+    if not points:
+        return []
+    found = {float(bout.radius or 0): bout.rate for bout in points}
+    untouched = [bout for bout in card.bouts if bout.role == "clean"]
+    if untouched:
+        found.setdefault(0.0, rate_of(untouched[0].outcomes[points[0].outcomes != UNTRIED]))
+    return sorted(found.items())
+
+
+def costs(cards: Sequence[Scorecard]) -> list[Cost | None]:
+    """Training cost of each card; None for a target that was not trained here."""
+    totals = [
+        (sum(step.seconds for step in card.lineage), sum(step.forwards for step in card.lineage)) for card in cards
+    ]
+    place = _standard(cards)
+    seconds, forwards = (0.0, 0) if place is None else totals[place]
+    return [
+        Cost(spent, asked, spent / seconds if seconds else None, asked / forwards if forwards else None)
+        if card.lineage
+        else None
+        for card, (spent, asked) in zip(cards, totals, strict=True)
+    ]
+
+
+def pairings(cards: Sequence[Scorecard]) -> list[Pairing]:
+    """The first card against each other one."""
+    told = names(cards)
+    found = []
+    for name, card in zip(told[1:], cards[1:], strict=True):
+        try:
+            found.append(Pairing(told[0], name, tuple(Comparison(cards[0], card).changes)))
+        except InvalidSpec as refusal:
+            found.append(Pairing(told[0], name, refusal=str(refusal)))
+    return found
+
+
+def mismatches(cards: Sequence[Scorecard]) -> list[str]:
+    """Why figures on one page may not be compared at a glance."""
+    found = []
+    for what, values in (
+        ("judges", [card.judge for card in cards]),
+        ("cases", [card.ids for card in cards]),
+        ("threats", [card.threat for card in cards]),
+        ("attacks", [sorted((bout.label, bout.threat) for bout in card.attacks()) for card in cards]),
+    ):
+        if any(value != values[0] for value in values[1:]):
+            found.append(f"These targets did not meet the same {what}, so compare their figures with care.")
+    return found
+
+
+def headline(cards: Sequence[Scorecard]) -> list[str]:
+    """One plain sentence that follows from the figures, then what must stand beside it."""
+    own = {card.threat for card in cards}
+    threat = own.pop() if len(own) == 1 and len(threats(cards)) > 1 else None
+    if threat not in threats(cards):
+        threat = None
+    told = names(cards)
+    against = f"the worst attack within {tidy(threat)}" if threat else "the worst attack tried"
+    best = _best(cards, threat)
+    reference = _standard(cards) or 0
+    if best is None:
+        sentences = _undecided(cards, told, against)
+    elif best == reference or len(cards) == 1:
+        sentences = [_alone(cards, told, reference, threat, against)]
+    else:
+        sentences = [_against(cards, told, reference, best, threat, against)]
+    if best is not None:
+        sentences += _beside(cards, told, reference, best, threat)
+    flags = sum(len(card.flags) for card in cards)
+    if flags:
+        sentences.append(
+            f"{flags} red {'flag gives' if flags == 1 else 'flags give'} reason to doubt these figures; see below."
+        )
+    return sentences
+
+
+def share(rate: Rate) -> str:
+    """What held, with its interval: `71.0 % (67.4 to 75.1)`."""
+    if rate.held is None or rate.held_interval is None:
+        return "nothing decided"
+    low, high = rate.held_interval
+    return f"{100 * rate.held:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def probability(p_value: float) -> str:
+    """`p < 0.0001` or `p = 0.0123`."""
+    return "p < 0.0001" if p_value < 1e-4 else f"p = {p_value:.4f}"
+
+
+def _kept(card: Scorecard, bouts: list[Bout]) -> np.ndarray:
+    return replace(card, bouts=bouts).verdicts()
+
+
+def _under(card: Scorecard, some: Collection[str]) -> Rate:
+    return rate_of(_kept(card, [bout for bout in card.bouts if bout.threat in some]))
+
+
+def _standard(cards: Sequence[Scorecard]) -> int | None:
+    """Where the first card stands whose lineage is standard training and nothing else."""
+    for place, card in enumerate(cards):
+        if card.lineage and all(step.defence.rsplit(".", 1)[-1].lower() == "standard" for step in card.lineage):
+            return place
+    return None
+
+
+def _best(cards: Sequence[Scorecard], threat: str | None) -> int | None:
+    """The card that holds most, the earliest of equals; None where nothing was decided."""
+    held = [card.worst(threat=threat).held for card in cards]
+    decided = [place for place, value in enumerate(held) if value is not None]
+    return max(decided, key=lambda place: (held[place], -place)) if decided else None
+
+
+def _undecided(cards: Sequence[Scorecard], told: list[str], against: str) -> list[str]:
+    who = told[0] if len(cards) == 1 else "any of these targets"
+    return [f"Nothing could be decided about {who} under attack, so there is no evidence either way."]
+
+
+def _alone(cards: Sequence[Scorecard], told: list[str], place: int, threat: str | None, against: str) -> str:
+    rate = cards[place].worst(threat=threat)
+    text = f"{told[place]} holds {share(rate)} of {rate.decided} decided cases against {against}"
+    if len(cards) > 1:
+        text += ", and none of the other targets here holds more"
+    return f"{text}: evidence about these attacks at this budget."
+
+
+def _against(
+    cards: Sequence[Scorecard], told: list[str], reference: int, best: int, threat: str | None, against: str
+) -> str:
+    after, before = cards[best].worst(threat=threat), cards[reference].worst(threat=threat)
+    if before.held is None:
+        return (
+            f"{told[best]} holds {share(after)} of {after.decided} decided cases against {against}; nothing could be "
+            f"decided about {told[reference]}, so this is no evidence of a difference."
+        )
+    text = f"{told[best]} holds {share(after)} of cases where {told[reference]} holds {share(before)}, against {against}"
+    p_value = _adjusted(cards, reference, best, threat)
+    if p_value is None:
+        return f"{text}; they cannot be paired by case, so this is no evidence of a difference."
+    if p_value < _SURE:
+        return f"{text}: evidence of a gain against these attacks at this budget."
+    return f"{text}; that is too close to be evidence of a difference ({probability(p_value)})."
+
+
+def _adjusted(cards: Sequence[Scorecard], reference: int, best: int, threat: str | None) -> float | None:
+    """Exact McNemar p-value of reference against best, adjusted for having picked the best of several."""
+    values: dict[int, float] = {}
+    for place, card in enumerate(cards):
+        if place == reference:
+            continue
+        pair = [replace(one, bouts=_only(one, threat)) for one in (cards[reference], card)]
+        try:
+            changes = Comparison(*pair).changes
+        except InvalidSpec:
+            continue
+        p_value = next(change.p_value for change in changes if change.label == "worst case, everything")
+        if p_value is not None:
+            values[place] = p_value
+    return dict(zip(values, holm(list(values.values())), strict=True)).get(best)
+
+
+def _only(card: Scorecard, threat: str | None) -> list[Bout]:
+    return [bout for bout in card.bouts if bout.role == "clean" or threat in (None, bout.threat)]
+
+
+def _beside(
+    cards: Sequence[Scorecard], told: list[str], reference: int, best: int, threat: str | None
+) -> list[str]:
+    """The figures that must not be hidden behind the first: clean, everything, held out."""
+    places = [best] if best == reference else [best, reference]
+    pair, who = [cards[place] for place in places], [told[place] for place in places]
+    found = [f"Untouched: {_versus(who, [clean(card) for card in pair])}."]
+    if threat is not None:
+        found.append(f"Everything tried, all threats together: {_versus(who, [card.worst() for card in pair])}.")
+    shared = shared_families(pair)
+    if not shared:
+        return [*found, "No attack family was held out from training, so nothing is known beyond the attacks it saw."]
+    kinds = ", ".join(map(tidy, shared))
+    return [*found, f"Held-out families ({kinds}): {_versus(who, [over(card, shared) for card in pair])}."]
+
+
+def _versus(who: list[str], rates: list[Rate]) -> str:
+    if len(rates) == 1:
+        return share(rates[0])
+    return ", ".join(f"{name} {share(rate)}" for name, rate in zip(who, rates, strict=True))
