@@ -1,9 +1,10 @@
-"""Overfitting of a robust training, read off its history: catastrophic, and robust."""
+"""What went wrong in a training, read off its history: overfitting, catastrophic or robust, and learning nothing."""
 
 from collections.abc import Sequence
 
 _GAP = 0.15  # one step may leave so much more accuracy than a climb; sound trainings stay below 0.08
 _FALL = 0.5  # robust accuracy must not fall below this share of its best
+_STUCK = 0.97  # the loss should fall below this share of where it began
 _LOSS = 0.03  # three points on 500 cases are beyond chance
 
 Row = dict[str, float]
@@ -16,7 +17,7 @@ def notes(history: Sequence[Row], kept: int) -> tuple[str, ...]:
         history: rows with "val_robust", "val_one_step" and "train_robust", as shares.
         kept: the epoch whose weights were kept, from 0.
     """
-    found = (catastrophic(history, kept), robust(history))
+    found = (catastrophic(history, kept), robust(history), stuck(history))
     return tuple(sentence for sentence in found if sentence)
 
 
@@ -58,4 +59,15 @@ def robust(history: Sequence[Row]) -> str | None:
         f"robust overfitting after epoch {int(best['epoch']) + 1}: validation fell from {best['val_robust']:.1%} to "
         f"{last['val_robust']:.1%} while training rose. The best epoch was kept; fewer epochs, WeightPerturbation or "
         "more data would help."
+    )
+
+
+def stuck(history: Sequence[Row]) -> str | None:
+    """A loss that hardly fell: too hard a threat for the net, or the wrong learning rate."""
+    first, last = history[0]["loss"], history[-1]["loss"]
+    if len(history) < 3 or last < _STUCK * first:
+        return None
+    return (
+        f"learned next to nothing: the loss went from {first:.3f} to {last:.3f} in {len(history)} epochs. Try another "
+        "peak learning rate, more epochs or smaller batches, a RadiusRamp, or a smaller radius."
     )

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -60,6 +60,8 @@ class Batch:
         labels: int64, shape (batch,).
         threat: what the adversary may do, at the radius of this step; None where nobody attacks.
         stream: random numbers of each case at this step.
+        index: int64, shape (batch,): where these cases stand among the `size` that are learned from.
+        size: how many cases are learned from.
         memory: tensors that a training carries from step to step; they go into checkpoints.
     """
 
@@ -69,6 +71,8 @@ class Batch:
     labels: Tensor
     threat: Any
     stream: Stream
+    index: Tensor
+    size: int
     memory: dict[str, Tensor]
 
     def answer(self, inputs: Tensor) -> Tensor:
@@ -101,8 +105,16 @@ class Training(Defence):
     label_smoothing: float = 0.0
 
     # Not fields: trainings that attack declare their own.
-    attack = None
-    threat = None
+    if TYPE_CHECKING:
+
+        @property
+        def attack(self) -> Any: ...
+
+        @property
+        def threat(self) -> Any: ...
+
+    else:
+        attack = threat = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parts", tuple(self.parts))
@@ -234,6 +246,7 @@ class Lesson(Learner):
         for cases in (self.train, held) if in_memory else (held,):
             _check_cases(self.student, cases, self.how.threat)
         self.held = self.student.place(held)
+        # Hashing an id costs a microsecond, so it is done once; each step derives its own streams from these.
         self.streams = self.seed.child("cases").stream(train.ids, getattr(self.student, "device", "cpu"))
 
     def backward(self, step: Step) -> Counts:
@@ -246,7 +259,9 @@ class Lesson(Learner):
         for number, part in enumerate(self.how.parts):
             inputs = part.augment(inputs, stream.child(Seed(number + 1)))
         threat = self._threat(step.done)
-        batch = Batch(self.student, inputs, cases.goals, cases.goals.labels, threat, stream, self.memory)
+        batch = Batch(
+            self.student, inputs, cases.goals, cases.goals.labels, threat, stream, step.index, self.size, self.memory
+        )  # fmt: skip
         moved = self.how.perturb(batch)
 
         def backward() -> Counts:

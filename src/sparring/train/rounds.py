@@ -1,0 +1,211 @@
+"""Rounds: train, attack, keep what broke it in a frozen case book, train again, and show the series."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sparring.core.attack import Attack
+from sparring.core.cases import Cases
+from sparring.core.defence import Defence
+from sparring.core.errors import InvalidCases, InvalidSpec
+from sparring.core.judge import GoalReached, Judge, Outcome
+from sparring.core.progress import Progress, Silent
+from sparring.core.seed import Seed
+from sparring.core.target import Hardening, Target
+from sparring.core.threat import ThreatModel
+
+_BLOCK = 256
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one round showed; rates are shares of the cases that were right when untouched.
+
+    Args:
+        broken: by attack, on cases that no round learns from.
+        replayed: of the case book as it stood before this round, broken again by the new target; None while empty.
+        book: cases in the book after this round.
+    """
+
+    broken: dict[str, float | None]
+    replayed: float | None
+    book: int
+
+
+@dataclass(frozen=True)
+class Rounds(Defence):
+    """Hardens again and again, each time from the original target, on the data and on everything that ever broke it.
+
+    Paper: none; the loop of red teaming, as old as testing.
+    Differs: nothing to differ from. What enters the case book is replayed, admitted and judged first, and never
+    changes after; its cases carry the id of the case that they come from, the round and the attack.
+    Cost: `rounds` trainings on a growing set, and an attack on `probes` cases of the data and on the held-back ones.
+
+    Args:
+        training: the defence of each round.
+        attacks: what looks for breaks.
+        threat: what these may do.
+        judge: decides what broke.
+        rounds: how many.
+        probes: cases of the data attacked for the book in each round, chosen by id, others in every round.
+        share: of the data held back by id, which measures each round and is never learned from.
+    """
+
+    training: Defence
+    attacks: Sequence[Attack[Any, Any, Any]]
+    threat: ThreatModel
+    judge: Judge = field(default_factory=GoalReached)
+    rounds: int = 3
+    probes: int = 500
+    share: float = 0.1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "attacks", tuple(self.attacks))
+        if self.rounds < 1 or self.probes < 1 or not 0 < self.share < 1:
+            raise InvalidSpec(
+                "Rounds needs 1 round and 1 probe or more and a share between 0 and 1; "
+                f"got {self.rounds}, {self.probes} and {self.share}."
+            )
+        if not self.attacks:
+            raise InvalidSpec("Rounds needs attacks to look for breaks with; got none.")
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys([*self.training.families, *(attack.family for attack in self.attacks)]))
+
+    def harden(
+        self,
+        target: Any,
+        data: Cases,
+        *,
+        seed: Seed | int = Seed(0),
+        workspace: Path | str | None = None,
+        progress: Progress = Silent(),
+    ) -> Target:
+        """The target of the last round; its lineage tells the series.
+
+        Raises:
+            InvalidCases: if the share holds no case back, or leaves none.
+        """
+        seed, folder = Seed.of(seed), Path(workspace) if workspace is not None else None
+        for attack in self.attacks:
+            attack.check(target, self.threat)
+        learn, held = data.split(self.share, "rounds")
+        if not len(learn) or not len(held):
+            raise InvalidCases(f"a share of {self.share} splits {len(data)} cases into {len(learn)} and {len(held)}.")
+        book: list[Cases] = []
+        series: list[Round] = []
+        steps: list[Hardening] = []
+        current = target
+        for number in range(self.rounds):
+            place = folder / f"round-{number + 1}" if folder else None
+            lessons = joined([learn, *book])
+            current = self.training.harden(
+                target, lessons, seed=seed.child("train", number), workspace=place, progress=progress
+            )
+            steps.append(current.lineage[-1])
+            replayed = self._replayed(current, book)
+            broken = {name: rate for name, rate, _ in self._attacked(current, held, seed.child("measure"))}
+            probes = learn[np.sort(seed.child("probes", number).numpy().permutation(len(learn))[: self.probes])]
+            for name, _, breaks in self._attacked(current, probes, seed.child("probe", number)):
+                if len(breaks):
+                    book.append(dataclasses.replace(breaks, ids=[f"{i}~{number + 1}~{name}" for i in breaks.ids]))
+            series.append(Round(broken, replayed, sum(map(len, book))))
+            if folder is not None:
+                _tell(folder / "series.json", series)
+        notes = tuple(f"round {number + 1}: {_sentence(each)}" for number, each in enumerate(series))
+        seconds, forwards = sum(step.seconds for step in steps), sum(step.forwards for step in steps)
+        last = steps[-1]
+        hardening = Hardening(self.name, self.families, seconds, forwards, (*last.notes, *notes), last.history)
+        current.lineage = (*target.lineage, hardening)
+        return current
+
+    def _attacked(self, target: Target, cases: Cases, seed: Seed) -> list[tuple[str, float | None, Cases]]:
+        """By attack: its name, the share of right cases that it broke, and the attempts that did."""
+        found = []
+        for number, attack in enumerate(self.attacks):
+            name = (
+                attack.name
+                if attack.name not in (other.name for other in self.attacks[:number])
+                else f"{attack.name} #{number + 1}"
+            )
+            own = seed.child(name)
+            ready = attack.prepare(target, target.place(cases), self.threat, seed=own)
+            breaks, right = [], 0
+            for block in cases.blocks(_BLOCK):
+                placed = target.place(block)
+                fair = _where(self._graded(target, placed, placed.inputs), Outcome.HELD)
+                right += len(fair)
+                placed = placed[fair]
+                if not len(placed):
+                    continue
+                attempts = ready.run(target, placed, self.threat, seed=own).inputs
+                admitted = np.flatnonzero(np.asarray(torch.as_tensor(self.threat.admits(placed, attempts)).cpu()))
+                tried = dataclasses.replace(placed, inputs=attempts)[admitted]
+                if len(tried):
+                    breaks.append(tried[_where(self._graded(target, tried, tried.inputs), Outcome.BROKEN)])
+            together = joined(breaks) if breaks else cases[:0]
+            found.append((name, len(together) / right if right else None, together))
+        return found
+
+    def _replayed(self, target: Target, book: list[Cases]) -> float | None:
+        if not book:
+            return None
+        outcomes = [
+            outcome
+            for page in book
+            for block in page.blocks(_BLOCK)
+            for outcome in self._graded(target, block, block.inputs)
+        ]
+        decided = [outcome for outcome in outcomes if outcome in (Outcome.BROKEN, Outcome.HELD)]
+        return decided.count(Outcome.BROKEN) / len(decided) if decided else None
+
+    def _graded(self, target: Target, cases: Cases, inputs: Any) -> Sequence[Outcome]:
+        return self.judge.grade(cases, inputs, target(inputs))
+
+
+def joined(parts: Sequence[Cases]) -> Cases:
+    """One set of cases after another, whatever their inputs and goals are made of."""
+    if len(parts) == 1:
+        return parts[0]
+    ids = [case_id for part in parts for case_id in part.ids]
+    return Cases(ids, _joined([p.inputs for p in parts]), _joined([p.goals for p in parts]), parts[0].name)
+
+
+def _joined(values: Sequence[Any]) -> Any:
+    first = values[0]
+    if isinstance(first, torch.Tensor):
+        return torch.cat([value.to(first.device) for value in values])
+    if isinstance(first, np.ndarray):
+        return np.concatenate([np.asarray(value) for value in values])
+    if dataclasses.is_dataclass(first) and not isinstance(first, type):
+        names = [each.name for each in dataclasses.fields(first) if each.init]
+        return type(first)(**{name: _joined([getattr(value, name) for value in values]) for name in names})
+    return [item for value in values for item in value]
+
+
+def _where(outcomes: Sequence[Outcome], wanted: Outcome) -> np.ndarray:
+    return np.flatnonzero([outcome is wanted for outcome in outcomes])
+
+
+def _sentence(each: Round) -> str:
+    rates = ", ".join(f"{name} broke {_percent(rate)}" for name, rate in each.broken.items())
+    book = "" if each.replayed is None else f"; {_percent(each.replayed)} of the case book still broke it"
+    return f"{rates}{book}; the book holds {each.book}"
+
+
+def _percent(rate: float | None) -> str:
+    return "of none decided" if rate is None else f"{rate:.1%}"
+
+
+def _tell(path: Path, series: list[Round]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".part")
+    partial.write_text(json.dumps([dataclasses.asdict(each) for each in series], indent=1))
+    partial.replace(path)
