@@ -1,0 +1,115 @@
+"""Writes one page per attack and per defence from the docstrings and the measured figures in `reference.json`.
+
+python docs/generate.py
+"""
+
+import importlib
+import inspect
+import json
+import pkgutil
+from pathlib import Path
+from typing import Any
+
+from sparring.core.attack import Attack
+from sparring.core.defence import Defence
+
+HERE = Path(__file__).parent
+_FIGURES = HERE / "reference.json"
+
+
+def pages() -> dict[str, str]:
+    """Every page's path below docs/ and its text."""
+    figures = json.loads(_FIGURES.read_text()) if _FIGURES.exists() else {}
+    found = {}
+    for title, root, base in (("Attacks", "attack", Attack), ("Defences", "train", Defence)):
+        kinds = list(_classes(f"sparring.{root}", base))
+        for kind in kinds:
+            found[f"{root}/{_short(kind)}.md"] = _page(kind, figures)
+        found[f"{root}/README.md"] = _index(title, kinds)
+    return found
+
+
+def _classes(root: str, base: type) -> Any:
+    package = importlib.import_module(root)
+    for info in sorted(pkgutil.walk_packages(package.__path__, f"{root}."), key=lambda one: one.name):
+        module = importlib.import_module(info.name)
+        for value in vars(module).values():
+            own = isinstance(value, type) and issubclass(value, base) and value.__module__ == info.name
+            if own and not inspect.isabstract(value):
+                yield value
+
+
+def _page(kind: type, figures: dict[str, Any]) -> str:
+    module = inspect.getmodule(kind)
+    idea = (module.__doc__ or "").strip()
+    text = inspect.getdoc(kind) or ""
+    name = _short(kind)
+    lines = [
+        f"# {kind.__name__}",
+        "",
+        idea,
+        "",
+        f"`{name}` in recipes, `{kind.__module__}.{kind.__name__}` in Python.",
+        "",
+    ]
+    if isinstance(getattr(kind, "family", None), str):
+        lines += [
+            f"Family: `{kind.family}`. Needs: a {kind.needs_target.__name__} target and a {kind.needs_threat.__name__} threat.",
+            "",
+        ]
+    lines += [_sections(text), ""]
+    measured = figures.get(name)
+    lines += ["## Reference numbers", ""]
+    if measured is None:
+        lines += ["None measured yet."]
+    else:
+        lines += [
+            measured["setting"],
+            "",
+            *_table(measured["rows"]),
+            "",
+            f"Made with `{measured['command']}` on {measured['date']}.",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _sections(text: str) -> str:
+    """A Google-style docstring as Markdown."""
+    lines = []
+    for line in text.splitlines():
+        head, colon, rest = line.partition(":")
+        if colon and head in ("Paper", "Differs", "Cost per case", "Cost per case and epoch"):
+            lines += ["", f"**{head}:**{rest}"]
+        elif colon and head in ("Args", "Raises") and not rest:
+            lines += ["", f"**{head}**", ""]
+        elif line.startswith("    ") and not line.startswith("        ") and ": " in line:
+            key, _, meaning = line.strip().partition(": ")
+            lines.append(f"- `{key}`: {meaning}")
+        else:
+            lines.append("  " + line.strip() if line.startswith("        ") else line.strip())
+    return "\n".join(lines)
+
+
+def _table(rows: list[list[str]]) -> list[str]:
+    heading, *body = rows
+    return [f"| {' | '.join(heading)} |", "|" + " --- |" * len(heading), *(f"| {' | '.join(row)} |" for row in body)]
+
+
+def _index(title: str, kinds: list[type]) -> str:
+    lines = [f"# {title}", ""]
+    for kind in kinds:
+        idea = (inspect.getmodule(kind).__doc__ or "").strip().splitlines()[0]
+        lines.append(f"- [{kind.__name__}]({_short(kind)}.md): {idea}")
+    return "\n".join(lines) + "\n"
+
+
+def _short(kind: type) -> str:
+    return ".".join(kind.__module__.split(".")[2:])
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        place = HERE / path
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(text)
+    print(f"{len(pages())} pages written below {HERE}")
