@@ -176,9 +176,9 @@ class _Run:
                 last = self.number % self.per_epoch == 0
                 if last:
                     self._end_epoch()
+                self.progress.advance(self.name, note=self._note() if last else "")
                 if last or interrupted or time.monotonic() - self._saved_at > self.save_every:
                     self._save()
-                self.progress.advance(self.name, note=self._note() if last else "")
                 if interrupted:
                     raise KeyboardInterrupt(self._how_to_resume())
         self._finish()
