@@ -6,8 +6,10 @@ from sparring.measure.statistics import Rate
 
 
 def text_table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns padded to their widest cell; the first two left, the others right."""
-    lines = [list(heading), *[list(row) for row in rows]]
+    """Columns padded to their widest cell, figures to the right; a cell of several lines takes several lines."""
+    heads, bodies = _split(heading), [_split(row) for row in rows]
+    rows = [line for body in bodies for line in body]
+    lines = [*heads, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(heading))]
     numeric = [all(_is_figure(row[column]) for row in rows) for column in range(len(heading))]
     texts = [
@@ -17,7 +19,7 @@ def text_table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         ).rstrip()
         for line in lines
     ]
-    return "\n".join([texts[0], "-" * max(map(len, texts)), *texts[1:]])
+    return "\n".join([*texts[: len(heads)], "-" * max(map(len, texts)), *texts[len(heads) :]])
 
 
 def percent(rate: Rate) -> tuple[str, str, str]:
@@ -31,6 +33,14 @@ def percent(rate: Rate) -> tuple[str, str, str]:
 def _beside(rate: Rate) -> str:
     beside = (("undecided", rate.undecided), ("inadmissible", rate.inadmissible), ("errors", rate.errors))
     return str(rate.decided) + "".join(f" + {count} {name}" for name, count in beside if count)
+
+
+def _split(cells: Sequence[str]) -> list[list[str]]:
+    """One list of cells per printed line."""
+    columns = [cell.split("\n") for cell in cells]
+    return [
+        [column[line] if line < len(column) else "" for column in columns] for line in range(max(map(len, columns)))
+    ]
 
 
 def _is_figure(cell: str) -> bool:

@@ -23,7 +23,7 @@ _LOOK = {
     "svg.fonttype": "none",  # figures stay text
     "text.parse_math": False,  # a name with dollar signs is a name
     "font.family": ["DejaVu Sans"],  # comes with matplotlib, so every machine measures alike
-    "font.size": 9.5,
+    "font.size": 10,
     "axes.edgecolor": _RULE,
     "axes.labelcolor": _MUTED,
     "text.color": _INK,
@@ -87,7 +87,7 @@ def families_broken(cards: Sequence[Scorecard]) -> str:
     if not order:
         return ""
     with rc_context(_LOOK):
-        step = 0.19  # inches per bar
+        step = 0.2  # inches per bar
         group = len(cards) + 0.9
         figure, axes = _canvas(0.95 + step * group * len(order))
         for place, (name, found) in enumerate(zip(names(cards), table, strict=True)):
@@ -99,10 +99,10 @@ def families_broken(cards: Sequence[Scorecard]) -> str:
         axes.set_yticklabels([tidy(family, 18) for family in order], color=_INK)
         axes.set_ylim(len(order) * group - 0.7, -0.9)
         axes.tick_params(axis="y", length=0)
-        axes.set_xlim(0, 128)
+        axes.set_xlim(0, 132)
         axes.set_xticks(range(0, 101, 25), [f"{tick} %" for tick in range(0, 101, 25)])
         axes.grid(axis="x", color=_RULE, linewidth=0.8)
-        axes.set_xlabel("share broken of the cases that held untouched", x=50 / 128)
+        axes.set_xlabel("share broken of the cases that held untouched", x=50 / 132)
         _legend(figure, axes)
         return _svg(figure, "families", "Bar chart: share of cases that each attack family broke")
 
@@ -156,14 +156,16 @@ def _band(axes: Axes, place: int, name: str, across: Sequence[float], rates: Seq
 
 def _bar(axes: Axes, row: float, rate: Rate, shade: str, held_out: bool) -> None:
     if rate.value is None or rate.interval is None:
-        axes.text(1, row, "nothing decided", va="center", fontsize=7.5, color=_MUTED)
+        axes.text(1, row, "nothing decided", va="center", fontsize=8.5, color=_MUTED)
         return
     low, high = (100 * bound for bound in rate.interval)
-    looks: dict[str, Any] = {"color": shade} if held_out else {"facecolor": "white", "edgecolor": shade, "hatch": "////"}
+    looks: dict[str, Any] = (
+        {"color": shade} if held_out else {"facecolor": "white", "edgecolor": shade, "hatch": "////"}
+    )
     axes.barh(row, 100 * rate.value, height=0.82, linewidth=0.8, **looks)
     axes.plot([low, high], [row, row], color=_INK, linewidth=1.1, solid_capstyle="butt")
     text = f"{100 * rate.value:.1f} %" + ("" if held_out else ", seen")
-    axes.text(max(high, 100 * rate.value) + 1.5, row, text, va="center", fontsize=7.5, color=_INK)
+    axes.text(max(high, 100 * rate.value) + 1.5, row, text, va="center", fontsize=8.5, color=_INK)
 
 
 def _dot(axes: Axes, row: float, rate: Rate, place: int) -> None:
@@ -183,7 +185,9 @@ def _percent_axis(axes: Axes, label: str) -> None:
 def _legend(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
     columns = 3 if sum(map(len, labels)) < 44 else 2 if sum(map(len, labels[:2])) < 44 else 1
-    figure.legend(handles, labels, loc="outside upper left", ncols=columns, frameon=False, fontsize=8.5, handlelength=2.2)
+    figure.legend(
+        handles, labels, loc="outside upper left", ncols=columns, frameon=False, fontsize=9.5, handlelength=2.2
+    )
 
 
 def _told(name: str) -> str:

@@ -29,20 +29,20 @@ def write_page(template: str, path: Path | str, values: Mapping[str, Any]) -> Pa
     pages.filters |= {
         "held": held, "interval": interval, "beside": beside, "tidy": tidy, "trained": trained, "thousands": thousands,
         "duration": duration, "signed": signed, "probability": probability, "as_json": as_json, "picture": picture,
-        "doubt": doubt,
+        "doubt": doubt, "bound": bound,
     }  # fmt: skip
     text = pages.get_template(template).render(limits=LIMITS, **values)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
-    partial.write_text(text, encoding="utf-8", newline="\n")
+    partial.write_text(text, encoding="utf-8", errors="replace", newline="\n")
     partial.replace(path)
     return path
 
 
 def drawn(svg: str) -> Markup:
     """A figure of `figures.py`, whose texts matplotlib has escaped."""
-    return Markup(svg)  # noqa: S704
+    return Markup(svg)
 
 
 def held(rate: Rate) -> str:
@@ -90,3 +90,8 @@ def picture(panel: Panel) -> str:
 def doubt(flag: Flag) -> str:
     """What a check is called, in words."""
     return tidy(flag.name.replace("-", " ").replace("_", " "))
+
+
+def bound(text: str) -> str:
+    """No line break between a figure and its per cent sign."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")

@@ -68,7 +68,7 @@ class Pairing:
 
 def names(cards: Sequence[Scorecard]) -> list[str]:
     """One name per card, told apart by its last defence or else by a number where targets share a name."""
-    plain = [tidy(card.target) for card in cards]
+    plain = [tidy(card.target) or "unnamed" for card in cards]
     told = [
         f"{name}, {trained(card)}" if plain.count(name) > 1 else name for name, card in zip(plain, cards, strict=True)
     ]
@@ -211,7 +211,7 @@ def headline(cards: Sequence[Scorecard]) -> list[str]:
     best = _best(cards, threat)
     reference = _standard(cards) or 0
     if best is None:
-        sentences = _undecided(cards, told, against)
+        sentences = _undecided(cards, told)
     elif best == reference or len(cards) == 1:
         sentences = [_alone(cards, told, reference, threat, against)]
     else:
@@ -262,16 +262,16 @@ def _best(cards: Sequence[Scorecard], threat: str | None) -> int | None:
     return max(decided, key=lambda place: (held[place], -place)) if decided else None
 
 
-def _undecided(cards: Sequence[Scorecard], told: list[str], against: str) -> list[str]:
+def _undecided(cards: Sequence[Scorecard], told: list[str]) -> list[str]:
     who = told[0] if len(cards) == 1 else "any of these targets"
     return [f"Nothing could be decided about {who} under attack, so there is no evidence either way."]
 
 
 def _alone(cards: Sequence[Scorecard], told: list[str], place: int, threat: str | None, against: str) -> str:
     rate = cards[place].worst(threat=threat)
-    text = f"{told[place]} holds {share(rate)} of {rate.decided} decided cases against {against}"
+    text = f"Against {against}, {told[place]} holds {share(rate)} of {rate.decided} decided cases"
     if len(cards) > 1:
-        text += ", and none of the other targets here holds more"
+        text += ", and no other target here holds more"
     return f"{text}: evidence about these attacks at this budget."
 
 
@@ -281,16 +281,19 @@ def _against(
     after, before = cards[best].worst(threat=threat), cards[reference].worst(threat=threat)
     if before.held is None:
         return (
-            f"{told[best]} holds {share(after)} of {after.decided} decided cases against {against}; nothing could be "
+            f"Against {against}, {told[best]} holds {share(after)} of {after.decided} decided cases; nothing could be "
             f"decided about {told[reference]}, so this is no evidence of a difference."
         )
-    text = f"{told[best]} holds {share(after)} of cases where {told[reference]} holds {share(before)}, against {against}"
+    text = (
+        f"Against {against}, {told[best]} holds {share(after)} of cases where {told[reference]} holds {share(before)}"
+    )
     p_value = _adjusted(cards, reference, best, threat)
     if p_value is None:
         return f"{text}; they cannot be paired by case, so this is no evidence of a difference."
     if p_value < _SURE:
         return f"{text}: evidence of a gain against these attacks at this budget."
-    return f"{text}; that is too close to be evidence of a difference ({probability(p_value)})."
+    among = f", adjusted for {len(cards) - 1} comparisons" if len(cards) > 2 else ""
+    return f"{text}; that is too close to be evidence of a difference ({probability(p_value)}{among})."
 
 
 def _adjusted(cards: Sequence[Scorecard], reference: int, best: int, threat: str | None) -> float | None:
@@ -314,9 +317,7 @@ def _only(card: Scorecard, threat: str | None) -> list[Bout]:
     return [bout for bout in card.bouts if bout.role == "clean" or threat in (None, bout.threat)]
 
 
-def _beside(
-    cards: Sequence[Scorecard], told: list[str], reference: int, best: int, threat: str | None
-) -> list[str]:
+def _beside(cards: Sequence[Scorecard], told: list[str], reference: int, best: int, threat: str | None) -> list[str]:
     """The figures that must not be hidden behind the first: clean, everything, held out."""
     places = [best] if best == reference else [best, reference]
     pair, who = [cards[place] for place in places], [told[place] for place in places]

@@ -1,0 +1,101 @@
+"""The one table that a run prints: targets as rows, what held with its interval, what training cost."""
+
+from collections.abc import Sequence
+from textwrap import wrap
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from sparring.core.errors import InvalidSpec
+from sparring.measure.scorecard import Scorecard
+from sparring.measure.statistics import Rate
+from sparring.measure.text import percent, text_table
+from sparring.report.summary import Column, Cost, Side, columns, sides, tidy, trained
+
+_THREATS = 2  # columns for threats, so that three targets fit 100 characters
+_NAME, _HEADING, _INTERVAL = 20, 13, 12  # characters
+
+
+def comparison_table(cards: Sequence[Scorecard]) -> Table:
+    """Per cent of cases held, with 95 % intervals; `print` it on a rich console of 100 columns or more.
+
+    Raises:
+        InvalidSpec: if there is no scorecard.
+    """
+    found = _columns(cards)
+    table = Table(
+        box=SIMPLE_HEAD, title="held %, 95 % interval", title_justify="left", title_style="dim", pad_edge=False
+    )
+    table.caption, table.caption_justify = Text(_below(cards)), "left"
+    table.add_column(Text("target"), max_width=_NAME, overflow="fold")
+    for column in found:
+        table.add_column(_heading(column), justify="right", min_width=_INTERVAL, max_width=_HEADING)
+    table.add_column(Text("training\ncost"), justify="right", no_wrap=True)
+    for place, side in enumerate(sides(cards)):
+        first, *rest = _named(side)
+        name = Text.assemble((first, "bold"), *((f"\n{line}", "dim") for line in rest))
+        rates = [_cell(column.rates[place]) for column in found]
+        table.add_row(name, *rates, Text("\n".join(_cost(side.cost))), end_section=place < len(cards) - 1)
+    return table
+
+
+def comparison_text(cards: Sequence[Scorecard]) -> str:
+    """The same table as plain text, for `print`, log files and a README.
+
+    Raises:
+        InvalidSpec: if there is no scorecard.
+    """
+    found = _columns(cards)
+    heading = ["target", *("\n".join([*wrap(c.heading, _HEADING), *wrap(c.note, _HEADING)]) for c in found), "cost"]
+    rows: list[list[str]] = []
+    for place, side in enumerate(sides(cards)):
+        cells = [_named(side), *(_lines(column.rates[place]) for column in found), _cost(side.cost)]
+        rows.append(["\n".join(cell) for cell in cells])
+        if place < len(cards) - 1:
+            rows.append([""] * len(heading))
+    return f"held %, 95 % interval\n{text_table(heading, rows)}\n{_below(cards)}"
+
+
+def _columns(cards: Sequence[Scorecard]) -> list[Column]:
+    if not cards:
+        raise InvalidSpec("a table needs one scorecard or more; got none.")
+    return columns(cards, most=_THREATS)
+
+
+def _heading(column: Column) -> Text:
+    return Text.assemble((column.heading, "bold"), "\n", (column.note, "not bold dim"))
+
+
+def _cell(rate: Rate) -> Text:
+    first, *rest = _lines(rate)
+    return Text.assemble((first, "bold"), *((f"\n{line}", "dim") for line in rest))
+
+
+def _lines(rate: Rate) -> list[str]:
+    """Per cent, interval, and what was not decided."""
+    held, interval, counts = percent(rate)
+    if rate.held is None and counts == "0":
+        return ["-"]
+    return [held, *wrap(interval, _HEADING), *counts.split(" + ")[1:]]
+
+
+def _named(side: Side) -> list[str]:
+    how = tidy(trained(side.card))
+    return [*wrap(side.name, _NAME), *(wrap(how, _NAME) if how not in side.name else [])]
+
+
+def _cost(cost: Cost | None) -> list[str]:
+    if cost is None:
+        return ["-"]
+    if cost.time_ratio is None:
+        return [f"{cost.seconds:.0f} s"]
+    return [f"{cost.time_ratio:.1f}x", f"{cost.seconds:.0f} s"]
+
+
+def _below(cards: Sequence[Scorecard]) -> str:
+    counts = sorted({len(card.ids) for card in cards})
+    lines = [f"{' or '.join(f'{count:,}' for count in counts)} cases"]
+    for side in sides(cards):
+        lines += [f"! {side.name}: {tidy(flag.text, 300)}" for flag in side.card.flags]
+    return "\n".join(lines)
