@@ -179,6 +179,7 @@ def test_a_training_killed_by_the_system_resumes_to_the_bit_same_weights(tmp_pat
         """
         import os, signal, sys
         from pathlib import Path
+        import tests.conftest
         from tests.core.test_fit import PLAIN, Regression, fit
 
         class Killing(Regression):
@@ -234,7 +235,7 @@ def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(SparringError, match="cannot write .*: No space left on device. Make room"):
+    with pytest.raises(SparringError, match=r"cannot write .*: No space left on device\. Make room"):
         fit(Regression(), epochs=1, schedule=PLAIN, folder=tmp_path)
 
 

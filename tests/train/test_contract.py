@@ -1,7 +1,5 @@
 """What every training promises, tested on all of them, alone and with parts."""
 
-import os
-
 import pytest
 import torch
 
@@ -40,8 +38,8 @@ BALL = LpBall("inf", 0.05)
 SHORT = {"epochs": 4, "schedule": Schedule(batch=8), "validation": Validation(share=0.3, steps=2)}
 BARE = {**SHORT, "epochs": 2, "validation": Validation(share=0.0)}
 ALONE = {
-    "standard": lambda **s: Standard(**s),
-    "augmented": lambda **s: Augmented(**s),
+    "standard": Standard,
+    "augmented": Augmented,
     "adversarial": lambda **s: AdversarialTraining(PGD(steps=2), BALL, **s),
     "one step": lambda **s: AdversarialTraining(FGSM(), BALL, **s),
     "nfgsm": lambda **s: NFGSM(BALL, **s),
@@ -169,7 +167,7 @@ def test_validation_costs_are_not_counted_as_training():
 def test_a_workspace_holds_best_last_and_checkpoint_and_refuses_another_training(tmp_path):
     training = NFGSM(BALL, **SHORT)
     hardened = training.harden(toy_classifier(), toy_cases(24), workspace=tmp_path)
-    assert sorted(os.listdir(tmp_path)) == ["best.pt", "last.pt", "training.pt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "last.pt", "training.pt"]
     best = torch.load(tmp_path / "best.pt", weights_only=True)
     assert torch.equal(best["1.weight"], hardened.module[1].weight)
     for other, what in (
@@ -186,7 +184,7 @@ def test_a_model_that_returns_nan_is_told_as_diverged():
     target = toy_classifier()
     with torch.no_grad():
         target.module[1].bias.fill_(torch.nan)
-    with pytest.raises(Diverged, match="stopped being finite in epoch 1. Lower the schedule's peak"):
+    with pytest.raises(Diverged, match=r"stopped being finite in epoch 1\. Lower the schedule's peak"):
         Standard(**SHORT).harden(target, toy_cases(24))
 
 
