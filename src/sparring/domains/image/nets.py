@@ -10,6 +10,7 @@ from sparring.core.errors import InvalidSpec
 from sparring.core.seed import Seed
 from sparring.domains.image.target import Classifier
 
+_FASHION = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 _CIFAR_MEAN = (0.4914, 0.4822, 0.4465)
 _CIFAR_STD = (0.2470, 0.2435, 0.2616)
 
@@ -46,6 +47,19 @@ def fashion_net(seed: int = 0, classes: int = 10) -> nn.Module:
         )  # fmt: skip
 
     return _seeded(seed, "fashion_net", make)
+
+
+def fashion_classifier(seed: int = 0) -> Classifier:
+    """The Fashion-MNIST net with the data's mean and deviation inside, on a GPU where there is one.
+
+    Args:
+        seed: of the starting weights.
+    """
+    net = fashion_net(seed)
+    return Classifier(
+        net.to("cuda") if torch.cuda.is_available() else net, 10, mean=(0.286,), std=(0.353,),
+        class_names=_FASHION, name="fashion-net",
+    )  # fmt: skip
 
 
 def preact_resnet18(seed: int = 0, classes: int = 10, width: int = 64) -> nn.Module:

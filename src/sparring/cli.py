@@ -1,0 +1,417 @@
+"""The command line: one verb per function, and every mistake of the user's answered with one sentence."""
+
+import functools
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sparring.core.errors import InvalidSpec, SparringError
+
+if TYPE_CHECKING:
+    from sparring.config import Recipe
+    from sparring.measure.scorecard import Scorecard
+
+_RUNS = Path("sparring-runs")
+_REPORT = "report.html"
+
+app = typer.Typer(
+    help="Attack a model, train it on what broke it, measure what is left, report it with error bars.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+TargetName = Annotated[
+    str | None, typer.Argument(metavar="FILE.py:FUNCTION", help="Returns the model: a torch module or a Target.")
+]
+DataName = Annotated[
+    str | None,
+    typer.Option("--data", help="file.py:function, file.npz, or a name such as digits:test.", show_default=False),
+]
+ClassCount = Annotated[int | None, typer.Option("--classes", help="Number of logits of a torch module.")]
+Weights = Annotated[Path | None, typer.Option("--weights", help="Weights to load into the model.")]
+RecipeName = Annotated[
+    str | None, typer.Option("--recipe", help="Takes what no flag says from a recipe: its name or a YAML file.")
+]
+Norm = Annotated[str | None, typer.Option("--norm", help="inf, 2 or 1.")]
+Radius = Annotated[str | None, typer.Option("--radius", help="In input units, such as 0.1 or 8/255.")]
+SeedValue = Annotated[int | None, typer.Option("--seed", help="Same seed, same result.")]
+BatchSize = Annotated[int | None, typer.Option("--batch", help="Cases in flight at once.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Folder for the results.", show_default=False)]
+
+
+def verb(function: Callable[..., None]) -> Callable[..., None]:
+    """Makes a function a verb: mistakes end with one sentence and status 2, Ctrl-C with 130 and how to go on."""
+
+    @functools.wraps(function)
+    def guarded(*arguments: Any, **settings: Any) -> None:
+        try:
+            function(*arguments, **settings)
+        except SparringError as error:
+            print(f"sparring: {error}", file=sys.stderr)
+            raise typer.Exit(2) from error
+        except KeyboardInterrupt as stop:
+            told = str(stop) or "stopped; what was finished is kept."
+            print(f"\nsparring: {told} To go on, type the same command again:\n  {_command()}", file=sys.stderr)
+            raise typer.Exit(130) from stop
+        except OSError as error:
+            print(
+                f"sparring: {error.strerror or error}{f': {error.filename}' if error.filename else ''}. "
+                "What was finished is kept; mend this and type the same command again.",
+                file=sys.stderr,
+            )
+            raise typer.Exit(2) from error
+
+    app.command(function.__name__.rstrip("_"))(guarded)
+    return guarded
+
+
+@verb
+def init(folder: Annotated[Path, typer.Argument(help="Where the two files go.")] = Path()) -> None:
+    """Write a commented recipe and a target file to start from."""
+    from sparring.starter import write_starter
+
+    recipe, target = write_starter(folder)
+    print(f"wrote {recipe} and {target}\nMake {target} return your model and data, then: sparring run {recipe}")
+
+
+@verb
+def run(
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or a YAML file.")],
+    out: Out = None,
+    seed: SeedValue = None,
+) -> None:
+    """Carry out a recipe: train its defences side by side, measure all of them, write a report."""
+    from sparring import run as runs
+    from sparring.config import read_recipe
+    from sparring.console import Bars
+
+    asked = read_recipe(recipe)
+    asked = asked if seed is None else asked.model_copy(update={"seed": seed})
+    folder = out or _RUNS / asked.name
+    with Bars() as bars:
+        cards = runs.run(asked, folder, progress=lambda name: bars.within(f"{name}: "))
+    _tell(list(cards.values()), folder / _REPORT, asked.name, f"sparring run {recipe}")
+
+
+@verb
+def measure(
+    target: TargetName = None,
+    data: DataName = None,
+    classes: ClassCount = None,
+    weights: Weights = None,
+    norm: Norm = None,
+    radius: Radius = None,
+    suite: Annotated[str | None, typer.Option("--suite", help="standard or autoattack.")] = None,
+    attack: Annotated[list[str] | None, typer.Option("--attack", help="A name or a node; may be repeated.")] = None,
+    held_out: Annotated[list[str] | None, typer.Option("--held-out", help="A family; may be repeated.")] = None,
+    radii: Annotated[str | None, typer.Option("--radii", help="Points of a curve, such as 2/255,4/255.")] = None,
+    recipe: RecipeName = None,
+    seed: SeedValue = None,
+    batch: BatchSize = None,
+    out: Out = None,
+) -> None:
+    """Attack a model of yours and write its scorecard."""
+    from sparring import run as runs
+    from sparring.config import number
+    from sparring.console import Bars
+    from sparring.measure.store import Store
+
+    asked = _asked(target, recipe, classes=classes, weights=weights, norm=norm, radius=radius, seed=seed, batch=batch,
+                   test=data, suite=suite, held_out=held_out, attacks=attack and [_node(one) for one in attack],
+                   radii=radii and [number(one) for one in radii.split(",")], defences={})  # fmt: skip
+    folder = out or _RUNS / (weights.stem if weights else asked.name)
+    cases, model = asked.open_test(), asked.open_target()
+    runs.look(asked, model, cases)
+    runs.remember(asked, folder)
+    with runs.threads(asked.threads), Bars() as bars:
+        card = runs.measured(asked, model, cases, asked.open_learn_from(None), Store(folder), "measure", bars)
+    runs.save_card(card, folder / "scorecard.json")
+    _tell([card], folder / _REPORT, card.target, _command())
+    print(f"scorecard: {folder / 'scorecard.json'}")
+
+
+@verb
+def harden(
+    target: TargetName = None,
+    defence: Annotated[
+        str, typer.Option("--defence", help="Its name in the recipe, its name in the catalogue, or a node.")
+    ] = "minimax.nfgsm",
+    data: DataName = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="Passes over the data.")] = None,
+    classes: ClassCount = None,
+    weights: Weights = None,
+    norm: Norm = None,
+    radius: Radius = None,
+    recipe: RecipeName = None,
+    seed: SeedValue = None,
+    out: Out = None,
+) -> None:
+    """Train a model of yours against attacks and write its weights."""
+    from sparring import run as runs
+    from sparring.console import Bars
+
+    def node(known: dict[str, Any]) -> dict[str, Any]:
+        found = known[defence] if known.get(defence) else _node(defence)
+        return found if epochs is None else {**found, "epochs": epochs}
+
+    asked = _asked(target, recipe, classes=classes, weights=weights, norm=norm, radius=radius, seed=seed, train=data,
+                   defences=node)  # fmt: skip
+    name = next(iter(asked.defences))
+    folder = out or _RUNS / f"{asked.name}-{name}"
+    train, model = asked.open_train(), asked.open_target()
+    runs.look(asked, model, train)
+    runs.remember(asked, folder)
+    with runs.threads(asked.threads), Bars() as bars:
+        hardened = runs.harden(asked, name, model, train, folder, bars)
+    for note in hardened.lineage[-1].notes if hardened.lineage else ():
+        print(note)
+    print(f"weights: {folder / 'weights.safetensors'}")
+    print(
+        f"measure them: sparring measure {target or '--recipe ' + str(recipe)} --weights {folder / 'weights.safetensors'} ..."
+    )
+
+
+@verb
+def report(
+    places: Annotated[list[Path], typer.Argument(metavar="PLACES", help="Scorecards, or folders of runs.")],
+    out: Annotated[Path | None, typer.Option("--out", help="The HTML file.", show_default=False)] = None,
+    title: Annotated[str | None, typer.Option("--title")] = None,
+) -> None:
+    """Build the report again from scorecards."""
+    from sparring.run import find_cards
+
+    cards = [card for place in places for card in find_cards(place).values()]
+    folder = places[0] if places[0].is_dir() else places[0].parent
+    _tell(cards, out or folder / _REPORT, title or folder.resolve().name, _command())
+
+
+@verb
+def compare(
+    before: Annotated[Path, typer.Argument(help="A scorecard, or the folder that holds one.")],
+    after: Annotated[Path, typer.Argument(help="Another one, over the same cases.")],
+    out: Annotated[Path, typer.Option("--out", help="The HTML file.")] = Path("comparison.html"),
+) -> None:
+    """Compare two scorecards, paired by case."""
+    from sparring.measure.scorecard import Scorecard
+    from sparring.report.compare import write_comparison
+
+    first, second = Scorecard.load(before), Scorecard.load(after)
+    print(first.compare(second))
+    write_comparison(first, second, out, command=_command())
+    print(f"comparison: {out}")
+
+
+@verb
+def replay(
+    earlier: Annotated[Path, typer.Argument(help="Folder of the run whose attempts are tried again.")],
+    target: TargetName = None,
+    classes: ClassCount = None,
+    weights: Weights = None,
+    out: Out = None,
+) -> None:
+    """Try what broke one model on another."""
+    from sparring import run as runs
+    from sparring.console import Bars
+    from sparring.measure import replay as replays
+
+    asked = runs.recall(earlier)
+    changed = {key: value for key, value in (("target", target), ("classes", classes)) if value is not None}
+    other = _changed(asked, **changed, weights=weights or (None if target else asked.weights))
+    folder = out or earlier / f"replay-{(weights or Path(str(other.target).replace(':', '-'))).stem}"
+    (name, card), *more = runs.find_cards(earlier).items()
+    if more:
+        raise InvalidSpec(
+            f"{earlier} holds several runs: {', '.join([name, *(one for one, _ in more)])}. Name the folder of one, "
+            f"such as {earlier / name}."
+        )
+    originals = asked.open_test()
+    threats = [asked.built_threat, *(entry[1] for entry in asked.built_attacks if isinstance(entry, tuple))]
+    record = earlier if (earlier / "sparring.db").is_file() else earlier.parent
+    frozen = replays.stored_attempts(record, card, originals, {threat.describe(): threat for threat in threats})
+    with Bars() as bars:
+        found = replays.replay(
+            other.open_target(), frozen, asked.built_threat, originals, seed=asked.seed, batch=asked.batch,
+            workspace=folder, progress=bars,
+        )  # fmt: skip
+    runs.save_card(found, folder / "scorecard.json")
+    _tell([found], folder / _REPORT, f"{card.target} on {found.target}", _command())
+
+
+@verb
+def check(
+    places: Annotated[list[Path], typer.Argument(metavar="PLACES", help="Scorecards, or folders of runs.")],
+    max_broken: Annotated[float | None, typer.Option("--max-broken", help="Worst-case broken share allowed.")] = None,
+    max_broken_held_out: Annotated[
+        float | None, typer.Option("--max-broken-held-out", help="The same over held-out families.")
+    ] = None,
+    min_clean: Annotated[float | None, typer.Option("--min-clean", help="Clean accuracy asked for.")] = None,
+    max_undecided: Annotated[float, typer.Option("--max-undecided", help="Share without a verdict allowed.")] = 0.0,
+    recipe: RecipeName = None,
+    junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML here.")] = None,
+) -> None:
+    """Exit with 1 if a scorecard misses its limits."""
+    from sparring.measure.limits import Limits, check_limits
+    from sparring.report.junit import write_junit
+    from sparring.run import find_cards
+
+    flags = Limits(max_broken, max_broken_held_out, min_clean, max_undecided)
+    stated = _limits(recipe)
+    cards = {name: card for place in places for name, card in find_cards(place).items()}
+    absent = [name for name in stated if name not in cards]
+    if absent:
+        raise InvalidSpec(f"limits are set for {', '.join(absent)}, but the scorecards are {', '.join(cards)}.")
+    findings = {
+        name: check_limits(card, stated.get(name, flags))
+        for name, card in cards.items()
+        if not stated or name in stated
+    }
+    if junit is not None:
+        write_junit(findings, junit)
+    for name, found in findings.items():
+        for one in found:
+            print(f"{'passed' if one.passed else 'FAILED'}  {name}  {one.text}")
+    if not all(one.passed for found in findings.values() for one in found):
+        raise typer.Exit(1)
+
+
+@verb
+def list_(
+    kind: Annotated[str | None, typer.Argument(help="attacks, defences, suites or recipes; all by default.")] = None,
+    target: Annotated[str | None, typer.Option("--target", help="Only what works on this kind of target.")] = None,
+) -> None:
+    """List what can be named in a recipe."""
+    from rich.table import Table
+
+    from sparring.catalogue import KINDS, entries
+    from sparring.console import out
+
+    for one in [kind] if kind else KINDS if target is None else KINDS[:2]:
+        table = Table(title=one, title_justify="left", box=None, padding=(0, 2, 0, 0))
+        found = entries(one, target)
+        shown = [key for key in ("name", "family", "needs", "sentence") if any(getattr(entry, key) for entry in found)]
+        for key in shown:
+            table.add_column({"sentence": ""}.get(key, key), no_wrap=key == "name", overflow="fold")
+        for entry in found:
+            table.add_row(*[getattr(entry, key) for key in shown])
+        out.print(table)
+        out.print()
+
+
+def _asked(target: str | None, recipe: str | None, **flags: Any) -> "Recipe":
+    """One recipe out of flags and, for what they leave out, a recipe."""
+    from sparring.config import Recipe, number, parse_recipe, read_recipe
+
+    known: dict[str, Any] = {}
+    if recipe is not None:
+        found = read_recipe(recipe)
+        known = {**found.asked(), "threads": found.threads, "device": found.device}
+    given = {key: value for key, value in flags.items() if value is not None}
+    data = {key: value for key, value in (known.get("data") or {}).items() if value is not None}
+    data |= {key: _here(given.pop(key)) for key in ("test", "train") if key in given}
+    data.setdefault("test", data.get("train"))
+    if data["test"] is None:
+        raise InvalidSpec("there are no cases: name them with --data file.py:function, or take a --recipe.")
+    norm, radius = given.pop("norm", None), given.pop("radius", None)
+    radius = None if radius is None else number(radius)
+    if norm is not None and radius is not None:
+        given["threat"] = {"use": "core.ball.LpBall", "norm": norm, "radius": radius}
+    elif radius is not None and "threat" in known:
+        given["threat"] = {**known["threat"], "radius": radius}
+    elif "threat" not in known or norm is not None:
+        raise InvalidSpec("name a threat: --norm inf --radius 8/255, or take a --recipe.")
+    if callable(given.get("defences")):
+        chosen = given["defences"](known.get("defences") or {})
+        given["defences"] = {chosen["use"].rpartition(".")[2].replace("_", "-"): chosen}
+    if target is not None:
+        given["target"], given["name"] = _here(target), Path(target.partition(":")[0]).stem
+        known.pop("weights", None)
+    if "target" not in {**known, **given}:
+        raise InvalidSpec("name what to work on: file.py:function, or take a --recipe.")
+    if "weights" in given:
+        given["weights"] = str(given["weights"].resolve())
+    if "suite" in given or "attacks" in given:
+        known = {key: value for key, value in known.items() if key not in ("suite", "attacks", "held_out")}
+    if given.get("defences"):
+        known.pop("held_out", None)
+    merged = {**known, **given, "data": data}
+    return parse_recipe({key: merged[key] for key in Recipe.model_fields if key in merged})
+
+
+def _changed(asked: "Recipe", **changes: Any) -> "Recipe":
+    from sparring.config import parse_recipe
+
+    changes = {key: str(value) if isinstance(value, Path) else value for key, value in changes.items()}
+    for key in ("target", "weights"):
+        if isinstance(changes.get(key), str):
+            changes[key] = _here(changes[key])
+    kept = {key: value for key, value in asked.asked().items() if key not in ("defences", "held_out")}
+    return parse_recipe({**kept, **changes})
+
+
+def _node(text: str) -> dict[str, Any]:
+    """A node from the command line: a name, or YAML such as `{use: gradient.pgd, steps: 40}`."""
+    import yaml
+
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InvalidSpec(
+            f"{text!r} is neither a name nor a node such as '{{use: gradient.pgd, steps: 40}}'."
+        ) from error
+    if isinstance(found, dict) and "use" in found:
+        return found
+    if not isinstance(found, str):
+        raise InvalidSpec(f"{text!r} is neither a name nor a node such as '{{use: gradient.pgd, steps: 40}}'.")
+    return {"use": found}
+
+
+def _here(reference: Any) -> Any:
+    """A file named on the command line, by its full path."""
+    text = str(reference)
+    path, colon, rest = text.partition(":") if ".py:" in text else (text, "", "")
+    return (
+        f"{Path(path).resolve()}{colon}{rest}" if Path(path).suffix in (".py", ".npz", ".pt", ".safetensors") else text
+    )
+
+
+def _limits(recipe: str | None) -> dict[str, Any]:
+    from sparring.config import read_recipe
+
+    if recipe is None:
+        return {}
+    stated = read_recipe(recipe).limits
+    if not stated:
+        raise InvalidSpec(f"the recipe {recipe} states no limits. Add limits: {{name: {{broken: 0.5, clean: 0.9}}}}.")
+    return dict(stated)
+
+
+def _tell(cards: "list[Scorecard]", path: Path, title: str, command: str) -> None:
+    """One table on stdout, the report beside the record."""
+    from sparring.console import out
+    from sparring.report.html import write_report
+    from sparring.report.table import comparison_table
+
+    out.print(comparison_table(cards))
+    for card in cards:
+        for flag in card.flags:
+            out.print(f"! {card.target}: {flag.text}", style="yellow", markup=False, highlight=False)
+    write_report(cards, path, title=title, command=command)
+    print(f"report: {path}")
+
+
+def _command() -> str:
+    return shlex.join(["sparring", *sys.argv[1:]])
+
+
+def main() -> None:
+    """The entry point."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""The terminal: progress bars, and errors as one sentence."""
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+out = Console()
+err = Console(stderr=True)
+
+
+class Bars:
+    """Progress bars on stderr, one for each named piece of work; a sink for `core.progress`."""
+
+    def __init__(self, prefix: str = "", bars: Progress | None = None) -> None:
+        self._bars = bars or Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=err,
+        )
+        self._prefix = prefix
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def within(self, prefix: str) -> "Bars":
+        """The same bars, with names that begin with a prefix."""
+        return Bars(prefix, self._bars)
+
+    def start(self, name: str, total: int) -> None:
+        if name in self._tasks:
+            self._bars.reset(self._tasks[name], total=total)
+            return
+        self._tasks[name] = self._bars.add_task(f"{self._prefix}{name}", total=total, note="")
+
+    def advance(self, name: str, amount: int = 1, note: str = "") -> None:
+        self._bars.advance(self._tasks[name], amount)
+        if note:
+            self._bars.update(self._tasks[name], note=note)
