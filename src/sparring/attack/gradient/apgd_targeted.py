@@ -18,7 +18,7 @@ class APGDTargeted(Attack[Differentiable, Cases, Projectable]):
     """Auto-PGD on the targeted difference of logits ratio, towards one wrong class after the other.
 
     Paper: Croce and Hein, 2020, arXiv:2003.01690, section 4.2.
-    Differs: defined below four classes too (three: the untargeted denominator; two: the plain margin); one clean
+    Differs: below four classes it climbs the plain margin towards the target; one clean
     forward orders the classes for all targets; any wrong class counts as success, as in AutoAttack; where the goal
     names a class, that is the only target; fooled cases leave.
     Cost per case: `1 + targets * restarts * (steps + 1)` forwards and `targets * restarts * steps` input-backwards.

@@ -25,7 +25,8 @@ class FMN(Attack[Differentiable, Cases, LpBall]):
     takes nine searches of a thousand, and because one algorithm serves Linf, L2 and L1.
 
     Paper: Pintor et al., 2021, arXiv:2102.12827, algorithm 1.
-    Differs: starts from the case itself; a case leaves once it is fooled within the threat's radius; what stays outside
+    Differs: until something is found, the radius goes a little past the linearised boundary, on which a linear model
+    would otherwise stand still; a case leaves once it is fooled within the threat's radius; what stays outside
     is returned projected onto the ball.
     Cost per case: `1 + steps` forwards and `steps` input-backwards.
 
@@ -72,7 +73,7 @@ class FMN(Attack[Differentiable, Cases, LpBall]):
             gamma = self.shrink * fade
             asked = distance + values.abs() / lp_norm(gradient, _DUAL[threat.norm]).clamp_min(1e-12)
             scale = asked.clone() if scale is None else scale
-            grown = torch.where(torch.isinf(best), asked, torch.minimum(reach * (1 + gamma), best))
+            grown = torch.where(torch.isinf(best), asked * (1 + gamma), torch.minimum(reach * (1 + gamma), best))
             reach = torch.where(fooled, torch.minimum(reach, best) * (1 - gamma), grown)
             size = (scale * self.step_size * fade).reshape(box.radius.shape)
             ball = threat.scaled(reach.reshape(box.radius.shape)).around(box.origins)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 _MOST_STEPS = 60
+_FAR = 1e30  # stands for a bound that is not there, because 0 * inf is no number
 
 
 def onto_hyperplane(normal: Tensor, gap: Tensor, low: Tensor, high: Tensor, norm: str | int) -> Tensor:
@@ -28,7 +29,7 @@ def onto_hyperplane(normal: Tensor, gap: Tensor, low: Tensor, high: Tensor, norm
     """
     forward = torch.where(gap < 0, -1.0, 1.0)[:, None]
     slope = normal.abs()
-    limit = torch.where(normal * forward > 0, high, -low).clamp_min_(0)
+    limit = torch.where(normal * forward > 0, high, -low).clamp_(0, _FAR)
     gap = gap.abs()
     if norm == 1:
         length = _fill(slope, limit, gap)
@@ -41,7 +42,7 @@ def _newton(slope: Tensor, speed: Tensor, limit: Tensor, gap: Tensor) -> Tensor:
     """min(t * speed, limit) with the t >= 0 at which slope . that = gap; the limit where there is none."""
     gain = slope * speed
     # The time at which each coordinate meets its bound; those that never help are stopped from the start.
-    stop = torch.where(gain > 0, limit / speed, 0.0).clamp_max_(1e30)
+    stop = torch.where(gain > 0, limit / speed, 0.0).clamp_max_(_FAR)
     time = (gap / gain.sum(1).clamp_min(1e-30))[:, None]
     gone, running = torch.empty_like(stop), torch.empty_like(stop)
     for _ in range(_MOST_STEPS):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sparring.core.cases import take
-from sparring.core.goal import ClassifyAs, Goals, margin
+from sparring.core.goal import ClassifyAs, Goals
 
 _TINY = 1e-12
 
@@ -47,20 +47,21 @@ def dlr(goals: Goals) -> Objective:
     """
     if isinstance(goals, ClassifyAs):
         return targeted_dlr(goals, goals.targets)
-    return Objective(goals, lambda logits, goals, _: margin(logits, goals.labels) / _spread(logits, 3))
+    return Objective(goals, lambda logits, goals, _: goals.margin(logits) / _spread(logits, 3))
 
 
 def targeted_dlr(goals: Goals, targets: Tensor) -> Objective:
     """The targeted difference of logits ratio towards `targets`, int64, shape (batch,).
 
-    Paper: Croce and Hein, 2020, arXiv:2003.01690, section 4.2. With three classes the denominator is the untargeted
-    one's; with two it is left out.
+    Paper: Croce and Hein, 2020, arXiv:2003.01690, section 4.2. Below four classes the denominator is left out: with the
+    untargeted one's, the ratio would be constant wherever the target is the third of three. Where the goal names the
+    target, the target has to overtake every class and not just the label.
     """
     return Objective(goals, lambda logits, goals, targets: _lead(logits, goals, targets) / _spread(logits, 4), targets)
 
 
 def lead(goals: Goals, targets: Tensor) -> Objective:
-    """The target class's logit minus the label's: positive where the target has overtaken the label."""
+    """The target class's logit minus the label's, or minus the strongest other's where the goal names the target."""
     return Objective(goals, _lead, targets)
 
 
@@ -74,15 +75,14 @@ def likely_targets(logits: Tensor, goals: Goals, count: int) -> Tensor:
 
 
 def _lead(logits: Tensor, goals: Any, targets: Tensor | None) -> Tensor:
-    assert targets is not None
+    if targets is None or isinstance(goals, ClassifyAs):
+        return goals.margin(logits)
     return (logits.gather(1, targets[:, None]) - logits.gather(1, goals.labels[:, None])).squeeze(1)
 
 
 def _spread(logits: Tensor, rank: int) -> Tensor | float:
-    classes = logits.shape[1]
-    if classes < 3:
+    """The first logit minus the third (rank 3) or the mean of third and fourth (rank 4); 1 without that many classes."""
+    if logits.shape[1] < rank:
         return 1.0
-    top = logits.topk(min(rank, classes), 1).values
-    if rank == 4 and classes >= 4:
-        return top[:, 0] - (top[:, 2] + top[:, 3]) / 2 + _TINY
-    return top[:, 0] - top[:, 2] + _TINY
+    top = logits.topk(rank, 1).values
+    return top[:, 0] - top[:, 2:].mean(1) + _TINY
