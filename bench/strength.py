@@ -1,0 +1,61 @@
+"""Strength: per-case verdicts of our suites against the pyautoattack package, on three Fashion-MNIST nets.
+
+Bars: robust accuracy of suite `autoattack` within 0.2 points of the peer's, on Linf 0.1 and L2 1.5; `standard` never
+more than 0.2 points kinder than the peer.
+
+    export SPARRING_DATA=...   # a folder with fashion-mnist/
+    export SPARRING_PEER=...   # see bench/peer.py
+    python bench/strength.py --images 1000 --folder /tmp/sparring-bench
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+from common import NETS, RADIUS, cascade, load_target, net_file, peer, write_cases
+
+from sparring.attack.suite import autoattack
+from sparring.core.ball import LpBall
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--batch", type=int, default=250)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--nets", nargs="*", default=NETS)
+    parser.add_argument("--norms", nargs="*", default=["inf", "2"])
+    parser.add_argument("--folder", type=Path, required=True, help="for nets, inputs and the peer's answers")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    folder = options.folder / f"{options.images}-images"
+    cases = write_cases(folder, options.images)
+    worst = {"autoattack": 0.0, "standard": 0.0}
+    for kind in options.nets:
+        path = net_file(options.folder / "nets", kind)
+        target = load_target(path)
+        clean = float((~cases.goals.reached(target(cases.inputs))).float().mean())
+        for norm in [norm if norm == "inf" else int(norm) for norm in options.norms]:
+            threat = LpBall(norm, RADIUS[norm])
+            stages = autoattack().stages
+            after, seconds = cascade(stages[:2], target, cases, threat, options.batch)
+            rest, more = cascade(stages[2:], target, cases[after.nonzero()[0]], threat, options.batch)
+            full = after.copy()
+            full[after.nonzero()[0]] = rest
+            theirs, peer_seconds = peer(folder, path, "pyautoattack", norm, options.batch)
+            shares = [100 * float(flags.mean()) for flags in (full, after, theirs)]
+            print(
+                f"{kind:9} L{norm:3} clean {100 * clean:.1f}  autoattack {shares[0]:.1f}  standard {shares[1]:.1f}  "
+                f"pyautoattack {shares[2]:.1f}  differing cases: ours only {int((~full & theirs).sum())}, "
+                f"peer only {int((full & ~theirs).sum())};  seconds {sum({**seconds, **more}.values()):.0f} "
+                f"/ {sum(seconds.values()):.0f} / {peer_seconds:.0f}",
+                flush=True,
+            )
+            worst["autoattack"] = max(worst["autoattack"], abs(shares[0] - shares[2]))
+            worst["standard"] = max(worst["standard"], shares[1] - shares[2])
+    print(f"autoattack: largest difference {worst['autoattack']:.2f} points (bar 0.2)")
+    print(f"standard: at most {worst['standard']:.2f} points kinder (bar 0.2)")
+
+
+if __name__ == "__main__":
+    main()
