@@ -31,6 +31,13 @@ def test_says_loss_where_it_got_worse_and_nothing_where_it_is_too_close(tmp_path
     assert "too close to be evidence of a difference (p = 1.0000)" in same.text
 
 
+def test_claims_no_gain_for_a_target_that_was_spared_an_attack(tmp_path):
+    spared = hardened()
+    spared.bouts = [bout for bout in spared.bouts if bout.label != "pgd"]
+    found, _ = page(tmp_path, standard(), spared)
+    assert "but adversarial never met pgd, so this is no evidence of a difference" in found.text
+
+
 def test_says_so_where_no_case_was_decided_for_both(tmp_path):
     lost = card("silent", [clean(), attack("pgd", "gradient", 0, already=0, errors=100)])
     found, _ = page(tmp_path, lost, lost)

@@ -98,6 +98,21 @@ def test_does_not_claim_a_gain_that_is_within_the_noise(tmp_path):
     assert "evidence of a gain" not in page.text
 
 
+def test_claims_no_gain_for_a_target_that_was_spared_an_attack(tmp_path):
+    spared = hardened()
+    spared.bouts = [bout for bout in spared.bouts if bout.label != "pgd"]
+    page, _ = report(tmp_path, [standard(), spared])
+    assert "but adversarial never met pgd, so this is no evidence of a difference" in page.text
+    assert "did not meet the same attacks" in page.text
+
+
+def test_tests_a_difference_only_over_the_cases_decided_for_both(tmp_path):
+    half = card("half", [clean(), attack("pgd", "gradient", 20, errors=75), attack("square", "query", 20, errors=75)])
+    other = card("other", [clean(), attack("pgd", "gradient", 20), attack("square", "query", 20)])
+    page, _ = report(tmp_path, [half, other])
+    assert "over the 25 of 100 cases decided for both, that is no evidence of a difference" in page.text
+
+
 def test_compares_held_out_figures_only_over_families_that_no_target_trained_on(tmp_path):
     before, after = standard(), hardened()
     page, _ = report(tmp_path, [before, after])

@@ -9,6 +9,7 @@ from sparring.core.errors import InvalidSpec
 from sparring.measure.scorecard import Bout, Exhibit, Scorecard
 from sparring.measure.statistics import Rate
 from sparring.report import figures, summary
+from sparring.report.headline import headline
 from sparring.report.page import drawn, write_page
 
 _SHOWN = 6  # exhibits of a target that stand open; the others are folded
@@ -62,7 +63,7 @@ def write_report(
         "sides": summary.sides(cards),
         "names": summary.names(cards),
         "colours": [figures.colour(place) for place in range(len(cards))],
-        "headline": summary.headline(cards),
+        "headline": headline(cards),
         "mismatches": summary.mismatches(cards),
         "columns": summary.columns(cards),
         "curve": drawn(figures.robustness_curve(cards)),

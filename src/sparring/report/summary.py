@@ -1,4 +1,4 @@
-"""What several scorecards say side by side: names, columns of figures, families, costs and a headline in plain words."""
+"""What several scorecards say side by side: names, columns of figures, families, curves, costs and pairs."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -8,13 +8,12 @@ import numpy as np
 from sparring.core.errors import InvalidSpec
 from sparring.core.judge import Outcome
 from sparring.measure.scorecard import CODES, UNTRIED, Bout, Change, Comparison, Scorecard, rate_of
-from sparring.measure.statistics import Rate, holm
+from sparring.measure.statistics import Rate
 
 LIMITS = (
     "What held has held against these attacks, on these cases, at this budget; nothing here says what another attack, "
     "a longer search or a wider threat would find."
 )
-_SURE = 0.05  # adjusted p-value below which the headline speaks of a difference
 _NOTHING = Rate(0, 0)
 
 
@@ -164,7 +163,7 @@ def costs(cards: Sequence[Scorecard]) -> list[Cost | None]:
     totals = [
         (sum(step.seconds for step in card.lineage), sum(step.forwards for step in card.lineage)) for card in cards
     ]
-    place = _standard(cards)
+    place = standard(cards)
     seconds, forwards = (0.0, 0) if place is None else totals[place]
     return [
         Cost(spent, asked, spent / seconds if seconds else None, asked / forwards if forwards else None)
@@ -200,30 +199,12 @@ def mismatches(cards: Sequence[Scorecard]) -> list[str]:
     return found
 
 
-def headline(cards: Sequence[Scorecard]) -> list[str]:
-    """One plain sentence that follows from the figures, then what must stand beside it."""
-    own = {card.threat for card in cards}
-    threat = own.pop() if len(own) == 1 and len(threats(cards)) > 1 else None
-    if threat not in threats(cards):
-        threat = None
-    told = names(cards)
-    against = f"the worst attack within {tidy(threat)}" if threat else "the worst attack tried"
-    best = _best(cards, threat)
-    reference = _standard(cards) or 0
-    if best is None:
-        sentences = _undecided(cards, told)
-    elif best == reference or len(cards) == 1:
-        sentences = [_alone(cards, told, reference, threat, against)]
-    else:
-        sentences = [_against(cards, told, reference, best, threat, against)]
-    if best is not None:
-        sentences += _beside(cards, told, reference, best, threat)
-    flags = sum(len(card.flags) for card in cards)
-    if flags:
-        sentences.append(
-            f"{flags} red {'flag gives' if flags == 1 else 'flags give'} reason to doubt these figures; see below."
-        )
-    return sentences
+def standard(cards: Sequence[Scorecard]) -> int | None:
+    """Where the first card stands whose lineage is standard training and nothing else."""
+    for place, card in enumerate(cards):
+        if card.lineage and all(step.defence.rsplit(".", 1)[-1].lower() == "standard" for step in card.lineage):
+            return place
+    return None
 
 
 def share(rate: Rate) -> str:
@@ -245,93 +226,3 @@ def _kept(card: Scorecard, bouts: list[Bout]) -> np.ndarray:
 
 def _under(card: Scorecard, some: Collection[str]) -> Rate:
     return rate_of(_kept(card, [bout for bout in card.bouts if bout.threat in some]))
-
-
-def _standard(cards: Sequence[Scorecard]) -> int | None:
-    """Where the first card stands whose lineage is standard training and nothing else."""
-    for place, card in enumerate(cards):
-        if card.lineage and all(step.defence.rsplit(".", 1)[-1].lower() == "standard" for step in card.lineage):
-            return place
-    return None
-
-
-def _best(cards: Sequence[Scorecard], threat: str | None) -> int | None:
-    """The card that holds most, the earliest of equals; None where nothing was decided."""
-    held = [card.worst(threat=threat).held for card in cards]
-    decided = [place for place, value in enumerate(held) if value is not None]
-    return max(decided, key=lambda place: (held[place], -place)) if decided else None
-
-
-def _undecided(cards: Sequence[Scorecard], told: list[str]) -> list[str]:
-    who = told[0] if len(cards) == 1 else "any of these targets"
-    return [f"Nothing could be decided about {who} under attack, so there is no evidence either way."]
-
-
-def _alone(cards: Sequence[Scorecard], told: list[str], place: int, threat: str | None, against: str) -> str:
-    rate = cards[place].worst(threat=threat)
-    text = f"Against {against}, {told[place]} holds {share(rate)} of {rate.decided} decided cases"
-    if len(cards) > 1:
-        text += ", and no other target here holds more"
-    return f"{text}: evidence about these attacks at this budget."
-
-
-def _against(
-    cards: Sequence[Scorecard], told: list[str], reference: int, best: int, threat: str | None, against: str
-) -> str:
-    after, before = cards[best].worst(threat=threat), cards[reference].worst(threat=threat)
-    if before.held is None:
-        return (
-            f"Against {against}, {told[best]} holds {share(after)} of {after.decided} decided cases; nothing could be "
-            f"decided about {told[reference]}, so this is no evidence of a difference."
-        )
-    text = (
-        f"Against {against}, {told[best]} holds {share(after)} of cases where {told[reference]} holds {share(before)}"
-    )
-    p_value = _adjusted(cards, reference, best, threat)
-    if p_value is None:
-        return f"{text}; they cannot be paired by case, so this is no evidence of a difference."
-    if p_value < _SURE:
-        return f"{text}: evidence of a gain against these attacks at this budget."
-    among = f", adjusted for {len(cards) - 1} comparisons" if len(cards) > 2 else ""
-    return f"{text}; that is too close to be evidence of a difference ({probability(p_value)}{among})."
-
-
-def _adjusted(cards: Sequence[Scorecard], reference: int, best: int, threat: str | None) -> float | None:
-    """Exact McNemar p-value of reference against best, adjusted for having picked the best of several."""
-    values: dict[int, float] = {}
-    for place, card in enumerate(cards):
-        if place == reference:
-            continue
-        pair = [replace(one, bouts=_only(one, threat)) for one in (cards[reference], card)]
-        try:
-            changes = Comparison(*pair).changes
-        except InvalidSpec:
-            continue
-        p_value = next(change.p_value for change in changes if change.label == "worst case, everything")
-        if p_value is not None:
-            values[place] = p_value
-    return dict(zip(values, holm(list(values.values())), strict=True)).get(best)
-
-
-def _only(card: Scorecard, threat: str | None) -> list[Bout]:
-    return [bout for bout in card.bouts if bout.role == "clean" or threat in (None, bout.threat)]
-
-
-def _beside(cards: Sequence[Scorecard], told: list[str], reference: int, best: int, threat: str | None) -> list[str]:
-    """The figures that must not be hidden behind the first: clean, everything, held out."""
-    places = [best] if best == reference else [best, reference]
-    pair, who = [cards[place] for place in places], [told[place] for place in places]
-    found = [f"Untouched: {_versus(who, [clean(card) for card in pair])}."]
-    if threat is not None:
-        found.append(f"Everything tried, all threats together: {_versus(who, [card.worst() for card in pair])}.")
-    shared = shared_families(pair)
-    if not shared:
-        return [*found, "No attack family was held out from training, so nothing is known beyond the attacks it saw."]
-    kinds = ", ".join(map(tidy, shared))
-    return [*found, f"Held-out families ({kinds}): {_versus(who, [over(card, shared) for card in pair])}."]
-
-
-def _versus(who: list[str], rates: list[Rate]) -> str:
-    if len(rates) == 1:
-        return share(rates[0])
-    return ", ".join(f"{name} {share(rate)}" for name, rate in zip(who, rates, strict=True))
