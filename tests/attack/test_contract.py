@@ -8,6 +8,8 @@ import pytest
 import torch
 
 import sparring.attack
+from sparring.attack.compose.bpda import BPDA
+from sparring.attack.compose.transfer import Transfer
 from sparring.attack.none import Untouched
 from sparring.core.attack import Attack
 from sparring.core.budget import Budget
@@ -23,19 +25,22 @@ def found_attacks() -> list[type[Attack]]:
     for info in pkgutil.walk_packages(sparring.attack.__path__, "sparring.attack."):
         module = importlib.import_module(info.name)
         for value in vars(module).values():
-            if isinstance(value, type) and issubclass(value, Attack) and value.__module__ == info.name:
-                if not inspect.isabstract(value):
-                    kinds.append(value)
+            own = isinstance(value, type) and value.__module__ == info.name
+            if own and issubclass(value, Attack) and not inspect.isabstract(value):
+                kinds.append(value)
     return kinds
 
 
 ATTACKS = found_attacks()
+_ON_ANOTHER_MODEL = {Transfer: "surrogate", BPDA: "stand_in"}  # without one, these refuse to run
 _SMALL = {"steps": 40, "queries": 100, "draws": 10}
 every_attack = pytest.mark.parametrize("kind", ATTACKS, ids=lambda kind: kind.__name__)
 
 
 def small(kind: type[Attack]) -> Attack:
     """The attack at its defaults, or with fewer steps where it counts them, so that tests stay quick."""
+    if kind in _ON_ANOTHER_MODEL:
+        return kind(**{_ON_ANOTHER_MODEL[kind]: toy_classifier()})
     attack = kind()
     count = getattr(attack, kind.counted, 0)
     return kind(**{kind.counted: min(count, _SMALL[kind.counted])}) if count else attack
