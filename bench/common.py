@@ -12,7 +12,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from small_net import small_net
 
-from sparring.attack.suite import Suite
 from sparring.core.attack import Attack
 from sparring.core.ball import LpBall
 from sparring.core.cases import Cases
@@ -92,15 +91,9 @@ def cascade(
     return robust.numpy(), seconds
 
 
-def run_suite(
-    suite: Suite, target: Classifier, cases: Cases, threat: LpBall, batch: int
-) -> tuple[np.ndarray, dict[str, float]]:
-    """The suite's stages as a cascade; no masking check, so no escalation."""
-    return cascade(suite.stages, target, cases, threat, batch)
-
-
-def peer(folder: Path, net: Path, tool: str, norm: str | int, batch: int, *attacks: str) -> tuple[np.ndarray, float]:
-    """A peer's robust flags, shape (case,), and its seconds; what was run before is read from the folder."""
+def peer(folder: Path, net: Path, tool: str, norm: str | int, batch: int, *attacks: str) -> tuple[np.ndarray, dict]:
+    """A peer's robust flags, shape (case,), and its "seconds" (wall clock) and "cpu" seconds; what was run before is
+    read from the folder."""
     out = folder / "-".join(["peer", tool, net.stem, str(norm), *attacks])
     if not out.with_suffix(".json").exists():
         python = os.environ.get("SPARRING_PEER")
@@ -110,4 +103,4 @@ def peer(folder: Path, net: Path, tool: str, norm: str | int, batch: int, *attac
         command += ["--norm", "Linf" if norm == "inf" else "L2", "--radius", str(RADIUS[norm])]
         command += ["--batch", str(batch), "--threads", str(torch.get_num_threads()), "--out", str(out)]
         subprocess.run([*command, "--attacks", *attacks] if attacks else command, check=True)
-    return np.load(out.with_suffix(".npy")), json.loads(out.with_suffix(".json").read_text())["seconds"]
+    return np.load(out.with_suffix(".npy")), json.loads(out.with_suffix(".json").read_text())

@@ -42,13 +42,13 @@ def main() -> None:
             rest, more = cascade(stages[2:], target, cases[after.nonzero()[0]], threat, options.batch)
             full = after.copy()
             full[after.nonzero()[0]] = rest
-            theirs, peer_seconds = peer(folder, path, "pyautoattack", norm, options.batch)
+            theirs, record = peer(folder, path, "pyautoattack", norm, options.batch)
             shares = [100 * float(flags.mean()) for flags in (full, after, theirs)]
             print(
                 f"{kind:9} L{norm:3} clean {100 * clean:.1f}  autoattack {shares[0]:.1f}  standard {shares[1]:.1f}  "
                 f"pyautoattack {shares[2]:.1f}  differing cases: ours only {int((~full & theirs).sum())}, "
                 f"peer only {int((full & ~theirs).sum())};  seconds {sum({**seconds, **more}.values()):.0f} "
-                f"/ {sum(seconds.values()):.0f} / {peer_seconds:.0f}",
+                f"/ {sum(seconds.values()):.0f} / {record['seconds']:.0f}",
                 flush=True,
             )
             worst["autoattack"] = max(worst["autoattack"], abs(shares[0] - shares[2]))
