@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import yaml
+
 TARGET = """
 import torch
 from torch import nn
@@ -116,11 +118,10 @@ threads: 1
 
 
 def write_sample(folder: Path, **changes: str) -> Path:
-    """Both files in a folder; each change replaces one line of the recipe that begins with its key."""
+    """Both files in a folder; each change is the YAML of one key."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "target.py").write_text(TARGET)
-    lines = [f"{line.partition(':')[0]}: {changes.pop(key)}" if (key := line.partition(":")[0]) in changes else line
-             for line in RECIPE.splitlines()]  # fmt: skip
+    recipe = yaml.safe_load(RECIPE) | {key: yaml.safe_load(value) for key, value in changes.items()}
     path = folder / "sample.yaml"
-    path.write_text("\n".join([*lines, *(f"{key}: {value}" for key, value in changes.items())]) + "\n")
+    path.write_text(yaml.safe_dump(recipe, sort_keys=False))
     return path

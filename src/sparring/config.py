@@ -195,7 +195,7 @@ class Recipe(BaseModel):
     def _attack_nodes(self) -> list[tuple[Node, Node | None]]:
         nodes = []
         for node in self.attacks:
-            own = "threat" in node and "threat" not in _parameters(node)
+            own = "threat" not in _parameters(node) and "threat" in node
             rest = {key: value for key, value in node.items() if not (own and key == "threat")}
             nodes.append((rest, node["threat"] if own else None))
         return nodes

@@ -13,6 +13,7 @@ from sparring.core.errors import BadTarget, InvalidSpec, RunMismatch
 from sparring.core.progress import Progress, Silent
 from sparring.core.seed import Seed
 from sparring.core.target import Target
+from sparring.core.training import Training
 from sparring.domains.image.weights import save_weights
 from sparring.measure.campaign import measure
 from sparring.measure.scorecard import Scorecard
@@ -54,6 +55,9 @@ def _run(recipe: Recipe, folder: Path, progress: Callable[[str], Progress]) -> d
     learn_from = recipe.open_learn_from(train)
     target = recipe.open_target()
     look(recipe, target, test)
+    for defence in defences.values():
+        if isinstance(defence, Training) and train is not None:
+            defence.check(target, train)
     remember(recipe, folder)
     store, cards = Store(folder), {}
     hardened = {name: harden(recipe, name, target, train, folder / name, progress(name)) for name in defences}
