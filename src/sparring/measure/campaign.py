@@ -184,7 +184,7 @@ class Campaign:
         return stages
 
     def _stage(self, attack: Attack[Any, Any, Any], threat: ThreatModel, cascade: bool = False) -> _Stage:
-        held_out = attack.family not in self.seen
+        held_out = not any(part.family in self.seen for part in attack.parts)
         spec = to_spec(attack)
         bout = Bout(attack.label, attack.name, attack.family, threat.describe(), held_out, spec=spec)
         return _Stage(attack, bout, threat, cascade)

@@ -77,7 +77,9 @@ class Rounds(Defence):
 
     @property
     def families(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys([*self.training.families, *(attack.family for attack in self.attacks)]))
+        return tuple(
+            dict.fromkeys([*self.training.families, *(part.family for attack in self.attacks for part in attack.parts)])
+        )
 
     def harden(
         self,
