@@ -161,6 +161,9 @@ class _Run:
         self.per_epoch = self.batches * self.learner.repeats
         self.total = self.per_epoch * self.epochs
         self.optimiser = self.schedule.optimiser_of(self.module)
+        # torch.manual_seed would format a traceback for every device that is not there, at each step.
+        devices = _cuda_devices(self.module)
+        self._generators = [torch.default_generator, *(torch.cuda.default_generators[number] for number in devices)]
 
     def train(self, interrupted: list[int]) -> None:
         self._resume()
@@ -186,7 +189,8 @@ class _Run:
     def _step(self, index: Tensor) -> None:
         epoch, place = divmod(self.number, self.per_epoch)
         seed = self.seed.child("step", epoch, place)
-        torch.manual_seed(seed.value)
+        for generator in self._generators:
+            generator.manual_seed(seed.value)
         for group in self.optimiser.param_groups:
             group["lr"] = self.schedule.rate((self.number + 1) / self.total)
         self.optimiser.zero_grad()

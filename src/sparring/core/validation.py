@@ -66,7 +66,9 @@ class Validation:
         elif attack is not None:
             figures["val_robust"] = _accuracy(
                 student, held,
-                lambda cases: attack.perturb(student, cases.inputs, cases.goals, threat, seed.stream(cases.ids)),
+                lambda cases: attack.perturb(
+                    student, cases.inputs, cases.goals, threat, seed.stream(cases.ids, cases.inputs.device)
+                ),
             )  # fmt: skip
         return figures | {"score": figures.get("val_robust", clean), "tie": clean}
 

@@ -39,6 +39,12 @@ class Augmented(Training):
                 f"shift, rotation and noise must not be negative; got {self.shift}, {self.rotation} and {self.noise}."
             )
 
+    @property
+    def families(self) -> tuple[str, ...]:
+        """What it draws at random, an attack may search: such attacks are not held out from this training."""
+        shown = {"geometric": self.shift > 0 or self.rotation > 0, "noise": self.noise > 0}
+        return tuple(family for family, used in shown.items() if used)
+
     def perturb(self, batch: Batch) -> Tensor:
         images = batch.inputs
         if images.ndim != 4:
