@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 # Loaded on first use, so that `import sparring` costs nothing.
 _HOMES = {
     "measure": "sparring.measure.campaign",
+    "replay": "sparring.measure.replay",
     "Scorecard": "sparring.measure.scorecard",
     "BlackBox": "sparring.domains.image.target",
     "Classifier": "sparring.domains.image.target",
