@@ -232,6 +232,7 @@ class Mute(Target):
         (AdversarialTraining(Untouched(), BALL), toy_classifier(), "can serve inside a training step.*got Untouched"),
         (AdversarialTraining(PGD(), AnyText()), toy_classifier(), "gradient.pgd needs a Projectable threat"),
         (NFGSM(AnyText()), toy_classifier(), "needs a Projectable threat; got AnyText"),
+        (FGSMRS(AnyText()), toy_classifier(), "needs a Projectable threat; got AnyText"),
         (ATTA(BALL, parts=[ShiftFlip()]), toy_classifier(), "remembers one change for each case.*got ShiftFlip"),
     ],
 )

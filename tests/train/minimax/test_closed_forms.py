@@ -77,10 +77,13 @@ def test_nfgsm_steps_from_noise_and_is_not_clipped_to_the_ball():
     assert float(noise.mean().abs()) < 0.02
 
 
-def test_nfgsm_stays_in_the_box():
+def test_nfgsm_does_not_let_the_box_cut_its_noise():
     ball = LpBall("inf", 0.3)
-    moved = NFGSM(ball).perturb(batch(ball))
-    assert 0 <= float(moved.min()) <= float(moved.max()) <= 1
+    one = batch(ball)
+    moved = NFGSM(ball).perturb(one)
+    assert float(moved.min()) < 0
+    assert float(moved.max()) > 1
+    assert float((moved - one.inputs).abs().max()) <= 0.9 + 1e-6
 
 
 def test_fgsm_rs_ends_in_the_ball():

@@ -1,11 +1,14 @@
 """Noise FGSM: one attack step from a noisy start that is not clipped back, so that one step keeps sufficing."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import torch
 from torch import Tensor
 
-from sparring.core.errors import InvalidSpec
-from sparring.core.threat import Projectable
+from sparring.core.ball import LpBall
+from sparring.core.cases import Cases
+from sparring.core.errors import Incompatible, InvalidSpec
+from sparring.core.target import Target
 from sparring.core.training import Batch, Training
 
 
@@ -14,7 +17,8 @@ class NFGSM(Training):
     """Adversarial training with one step, from noise larger than the threat, without projection onto the ball.
 
     Paper: de Jorge et al., 2022, arXiv:2202.01181, algorithm 1.
-    Differs: any norm, with its own steepest step; inputs stay in the box; the step runs in evaluation mode.
+    Differs: any norm, with its own steepest step, which runs in evaluation mode. As in the paper nothing is clipped,
+    so that training inputs may leave the ball and the box.
     Cost per case and epoch: 5 forwards.
 
     Args:
@@ -23,7 +27,7 @@ class NFGSM(Training):
         step: step length / threat radius (the paper's alpha / epsilon).
     """
 
-    threat: Projectable = field()
+    threat: LpBall = field()
     noise: float = 2.0
     step: float = 1.0
 
@@ -32,9 +36,16 @@ class NFGSM(Training):
         if not self.noise >= 0 or not self.step > 0:
             raise InvalidSpec(f"NFGSM needs noise of 0 or more and a positive step; got {self.noise} and {self.step}.")
 
+    def check(self, target: Target, data: Cases) -> None:
+        super().check(target, data)
+        if not isinstance(self.threat, LpBall):
+            raise Incompatible(
+                f"{self.name} needs an LpBall, whose noise can be larger than the threat; got {type(self.threat).__name__}."
+            )
+
     def perturb(self, batch: Batch) -> Tensor:
-        radius = batch.threat.radius
-        noisy = batch.threat.scaled(radius * self.noise).around(batch.inputs).sample(batch.stream)
+        unboxed = replace(batch.threat, radius=batch.threat.radius * self.noise, low=-torch.inf, high=torch.inf)
+        noisy = unboxed.around(batch.inputs).sample(batch.stream)
         gradient = batch.student.gradient(noisy, batch.goals.loss).gradient
-        reach = batch.threat.scaled(radius * (self.noise + self.step)).around(batch.inputs)
-        return reach.project_(noisy.add_(reach.steepest(gradient).mul_(radius * self.step)))
+        direction = batch.threat.around(batch.inputs).steepest(gradient)
+        return noisy.add_(direction.mul_(batch.threat.radius * self.step))
