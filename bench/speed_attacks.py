@@ -7,6 +7,15 @@ Bars: PGD-40 at most 1.05x the bare loop of forwards and input-backwards; `autoa
     export SPARRING_DATA=...   # a folder with fashion-mnist/
     export SPARRING_PEER=...   # see bench/peer.py
     python bench/speed_attacks.py --images 200 --folder /tmp/sparring-bench
+
+Results so far, on 2026-11-23, 2 cores AMD EPYC under heavy other load (load average 5 to 7), one thread, torch
+2.13.0+cpu, torchattacks 3.5.1, N-FGSM net, Linf 0.1. Too noisy to settle a bar; to be run again on a quiet machine:
+
+    PGD-40 / bare loop, CPU time: 1.22 (200 images), 1.04 (100), 1.06 (40, two repeats)                       bar 1.05
+    40 images, CPU s: autoattack 36, standard 9, torchattacks as shipped 21: ratios 1.72 and 0.43       bars 0.8, 0.2
+
+Both suite bars are MISSED against torchattacks as shipped, which takes a tenth of the gradient steps. Against
+torchattacks-100, the same work, there is no figure yet.
 """
 
 import argparse

@@ -6,6 +6,14 @@ more than 0.2 points kinder than the peer.
     export SPARRING_DATA=...   # a folder with fashion-mnist/
     export SPARRING_PEER=...   # see bench/peer.py
     python bench/strength.py --images 1000 --folder /tmp/sparring-bench
+
+Results so far, on 2026-11-23, 2 cores AMD EPYC (shared with other work, so the seconds say little), one thread, torch
+2.13.0+cpu, pyautoattack 0.2.0, FIRST 100 IMAGES ONLY, so one case is a whole point; the full 1,000 have not been run,
+nor the PGD net at all, nor N-FGSM under L2:
+
+    standard  Linf 0.1  clean 87.0  autoattack  4.0  standard  4.0  pyautoattack  4.0  no case differs  27 /  8 /  43 s
+    standard  L2 1.5    clean 87.0  autoattack  7.0  standard  7.0  pyautoattack  7.0  no case differs  53 / 11 /  99 s
+    nfgsm     Linf 0.1  clean 80.0  autoattack 69.0  standard 69.0  pyautoattack 69.0  no case differs 131 / 63 / 314 s
 """
 
 import argparse
