@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sparring.attack.physical.adam import Adam
 from sparring.attack.physical.worst import offer, untouched_first
 from sparring.core.attack import Attack, Attempts
 from sparring.core.cases import Cases
@@ -98,18 +99,14 @@ class Sticker(Attack[Differentiable, Cases, Patch]):
         channels = target.place(cases[0:1]).inputs
         span, shape = threat.high - threat.low, (channels.shape[1], self.resolution, self.resolution)
         pattern = torch.full(shape, threat.low + span / 2).to(channels)
-        mean, square, updates = torch.zeros_like(pattern), torch.zeros_like(pattern), 0
+        adam = Adam(self.step_size * span, threat.low, threat.high)
         generator = seed.child("sticker", "order").generator()
         for epoch in range(self.epochs):
             for chosen in torch.randperm(len(cases), generator=generator).split(self.batch):
                 block = target.place(cases[chosen])
                 stream = seed.child("sticker", "learn").stream(block.ids, block.inputs.device)
                 slope = self._slope(target, block, pattern, self._place(block.inputs, threat, stream, epoch))
-                updates += 1
-                mean = 0.9 * mean + 0.1 * slope
-                square = 0.999 * square + 0.001 * slope.square()
-                step = mean / (1 - 0.9**updates) / ((square / (1 - 0.999**updates)).sqrt() + 1e-12)
-                pattern = (pattern + self.step_size * span * step).clamp(threat.low, threat.high)
+                pattern = adam.step(pattern, slope)
         return pattern
 
     def _slope(self, target: Differentiable, block: Cases, pattern: Tensor, placement: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from sparring.core.ball import LpBall
 from sparring.core.cases import Cases
 from sparring.core.goal import Misclassify
 from sparring.core.threat import ThreatModel
+from sparring.domains.image.surface import OnSurface
 from sparring.domains.image.target import Classifier
 from sparring.domains.image.threat import Corruption, Patch, RotateTranslate
 
@@ -28,7 +29,7 @@ def toy_cases(count: int = 12, classes: int = 4, seed: int = 0) -> Cases:
 
 def toy_threat(attack: type) -> ThreatModel:
     """A threat of the kind that an attack needs, at which some toy cases break and some hold."""
-    for kind in (Patch(0.15), RotateTranslate(30, 1), Corruption(2)):
+    for kind in (Patch(0.15), RotateTranslate(30, 1), Corruption(2), OnSurface(0.15, 2)):
         if attack.needs_threat is type(kind):  # type: ignore[attr-defined]
             return kind
     return LpBall("inf", 0.05)
