@@ -169,6 +169,18 @@ def test_a_run_continued_under_other_settings_is_refused(tmp_path):
         measure(target, cases, LpBall("inf", 0.02), attacks=[PGD(steps=1)], workspace=tmp_path, run="mine")
 
 
+def test_a_model_that_changed_under_a_started_run_is_refused_with_the_flag_to_type(tmp_path):
+    recipe = write_sample(tmp_path, defences="{}", limits="{}", attacks="[{use: gradient.fgsm}]", held_out="[]")
+    words = ["measure", "--recipe", str(recipe), "--out", str(tmp_path / "mine")]
+    assert runner.invoke(cli.app, words).exit_code == 0
+    (tmp_path / "target.py").write_text(
+        (tmp_path / "target.py").read_text().replace("0.1 * torch.randn", "0.2 * torch.randn")
+    )
+    told = complaint(*words)
+    assert "run 'measure' was asked something else: target differ" in told
+    assert told.endswith("Here that is --out FOLDER.")
+
+
 def test_a_training_continued_under_other_settings_is_refused(tmp_path):
     Standard(epochs=1).harden(toy_classifier(), toy_cases(40), workspace=tmp_path)
     with pytest.raises(RunMismatch, match="holds a training that was asked for something else: epochs was 1, now 2"):

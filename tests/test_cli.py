@@ -32,6 +32,7 @@ def bout(tmp_path_factory):
 def test_run_prints_one_table_and_writes_scorecards_weights_and_a_report(bout):
     folder, _, output = bout
     assert "standard" in output and "adversarial" in output and "95 % interval" in output
+    assert "training" in output and "cost" in output  # the last column, which a narrow table would lose
     assert f"report: {folder / 'report.html'}" in output
     assert "<html" in (folder / "report.html").read_text()
     cards = {name: Scorecard.load(folder / name) for name in ("standard", "adversarial")}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sparring.core.errors import InvalidSpec, SparringError
+from sparring.core.errors import InvalidSpec, RunMismatch, SparringError
 
 if TYPE_CHECKING:
     from sparring.config import Recipe
@@ -52,7 +52,8 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
         try:
             function(*arguments, **settings)
         except SparringError as error:
-            print(f"sparring: {error}", file=sys.stderr)
+            folder = isinstance(error, RunMismatch) and "--out" not in str(error)
+            print(f"sparring: {error}{' Here that is --out FOLDER.' if folder else ''}", file=sys.stderr)
             raise typer.Exit(2) from error
         except KeyboardInterrupt as stop:
             told = str(stop) or "stopped; what was finished is kept."

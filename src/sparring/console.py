@@ -6,12 +6,21 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-out = Console()
-err = Console(stderr=True)
+_WIDE = 120  # columns, where nobody looks at a terminal: log files, pipes
+_LEAST = 112  # a narrower terminal wraps the lines, so that no figure is lost
+
+
+def _console(stderr: bool) -> Console:
+    found = Console(stderr=stderr)
+    return Console(stderr=stderr, width=max(found.width, _LEAST) if found.is_terminal else _WIDE)
+
+
+out = _console(stderr=False)
+err = _console(stderr=True)
 
 
 class Bars:
-    """Progress bars on stderr, one for each named piece of work; a sink for `core.progress`."""
+    """Progress bars on stderr, one for each named piece of work in hand; a sink for `core.progress`."""
 
     def __init__(self, prefix: str = "", bars: Progress | None = None) -> None:
         self._bars = bars or Progress(
@@ -42,6 +51,8 @@ class Bars:
         if name in self._tasks:
             self._bars.reset(self._tasks[name], total=total)
             return
+        for task in self._bars.tasks:
+            task.visible = not task.finished  # a recipe has more pieces of work than a screen has lines
         self._tasks[name] = self._bars.add_task(f"{self._prefix}{name}", total=total, note="")
 
     def advance(self, name: str, amount: int = 1, note: str = "") -> None:
