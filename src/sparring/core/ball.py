@@ -13,6 +13,7 @@ from sparring.core.seed import Stream
 from sparring.core.threat import Projectable, Region
 
 _SLACK = 1e-5  # relative; float32 rounding of a sum over a large image stays below it
+_EXACT = 1e-6  # relative; how near the L1 projection comes to the radius
 _L1_SHARE = 0.05  # share of coordinates that one L1 step moves
 
 
@@ -173,21 +174,46 @@ def lp_norm(change: Tensor, norm: str | int) -> Tensor:
 def _onto_l1(change: Tensor, low: Tensor, high: Tensor, radius: Tensor) -> Tensor:
     """Euclidean projection onto {L1 norm <= radius} and {low <= change <= high}, where low <= 0 <= high.
 
-    The solution is clamp(soft_threshold(change, t), low, high) with one t >= 0 per case; its norm falls with t, so 50
-    halvings find t to float32 precision (Croce and Hein, 2021, arXiv:2103.01208, section 2, solve the same by sorting).
+    The solution is clamp(soft_threshold(change, t), low, high) with one t >= 0 per case, at which its norm, falling and
+    piecewise linear in t, meets the radius (Croce and Hein, 2021, arXiv:2103.01208, section 2, find it by sorting).
     """
     shape = change.shape
     change, low, high = (value.flatten(1) for value in (change, low, high))
-    radius = radius.reshape(len(change), 1)
     size, limit = change.abs(), torch.where(change >= 0, high, -low)
-    least, most = torch.zeros_like(radius), size.amax(1, keepdim=True)
-    inside = torch.minimum(size, limit).sum(1, keepdim=True) <= radius
-    for _ in range(50):
-        middle = (least + most) / 2
-        over = torch.minimum((size - middle).clamp_min(0), limit).sum(1, keepdim=True) > radius
-        least, most = torch.where(over, middle, least), torch.where(over, most, middle)
-    most = torch.where(inside, 0.0, most)
-    return (change.sign() * torch.minimum((size - most).clamp_min(0), limit)).reshape(shape)
+    threshold = _threshold(size, limit, radius.reshape(len(change), 1))
+    return (change.sign() * torch.minimum((size - threshold).clamp_min_(0), limit)).reshape(shape)
+
+
+def _threshold(size: Tensor, limit: Tensor, radius: Tensor) -> Tensor:
+    """The t of each case at which `min(max(size - t, 0), limit)` sums to at most the radius, shape (batch, 1).
+
+    Newton's method, kept in a bracket that halves at every third step; it ends when every case is within 1e-6 of its
+    radius, mostly after six to ten steps.
+    """
+    most = size.amax(1, keepdim=True)
+    count = int((size > 0).sum(1).max()) if size.numel() else 0
+    if count < size.shape[1] // 2:  # coordinates that do not move add nothing to any sum
+        size, chosen = size.topk(count, 1, sorted=False)
+        limit = limit.gather(1, chosen)
+    least = torch.zeros_like(most)
+    at, answer = least, most
+    done = torch.zeros_like(most, dtype=torch.bool)
+    for step in range(1, 100):
+        above = size - at
+        total = torch.minimum(above.clamp_min(0), limit).sum(1, keepdim=True)
+        slope = ((above > 0) & (above <= limit)).sum(1, keepdim=True)
+        excess = total - radius
+        over = excess > 0
+        least, most = torch.where(over, at, least), torch.where(over, most, at)
+        newton, middle = at + excess / slope.clamp_min(1), (least + most) / 2
+        exact = (excess.abs() <= _EXACT * radius) | (~over & (at == 0))
+        answer = torch.where(done, answer, torch.where(exact, at, most))
+        done |= exact | (middle <= least) | (middle >= most)  # where float32 has no number left in between
+        if bool(done.all()):
+            break
+        inside = (newton > least) & (newton < most) & (slope > 0)
+        at = torch.where(inside & bool(step % 3), newton, middle)
+    return answer
 
 
 def _number(value: Any) -> str:
