@@ -10,7 +10,7 @@ demo: .venv/.installed
 	@echo "The report is $(CURDIR)/sparring-runs/digits/report.html"
 
 test: .venv/.installed-dev
-	.venv/bin/pytest -n 2
+	OMP_NUM_THREADS=1 .venv/bin/pytest -n 2
 
 lint: .venv/.installed-dev
 	.venv/bin/ruff check

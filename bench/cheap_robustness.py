@@ -52,7 +52,10 @@ def main() -> None:
         base = base or spent
         card = measure(hard, test, BALL, suite="standard", batch=500)
         clean, robust = percent(card.clean), percent(card.worst())
-        print(f"{name:9} {spent:6.0f} s  {spent / base:5.2f} x  clean {clean[0]}  robust {robust[0]} ({robust[1]})", flush=True)
+        print(
+            f"{name:9} {spent:6.0f} s  {spent / base:5.2f} x  clean {clean[0]}  robust {robust[0]} ({robust[1]})",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

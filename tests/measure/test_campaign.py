@@ -213,7 +213,9 @@ def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pathlib.Path.write_bytes", full)
-    with pytest.raises(sparring.core.errors.SparringError, match=r"No space left on device.*run the same command again"):
+    with pytest.raises(
+        sparring.core.errors.SparringError, match=r"No space left on device.*run the same command again"
+    ):
         measure(target, cases, THREAT, attacks=[PGD(steps=5)], store=store)
 
 
