@@ -9,7 +9,8 @@ of the same passes and nothing else; "floor" is what the passes would cost if an
 weight-backward two.
 
 Results, 2026-11-23, AMD EPYC, 2 cores shared with other work (load about 6, so read these as +-10 %), Python 3.11, torch 2.13.0,
-1,280 cases, medians of 3 turns; ratios to Standard, and in brackets ratio / floor.
+1,280 cases, medians of 3 turns; ratios to Standard, and in brackets ratio / floor. The float32 column is older than two
+changes (cheaper seeding of each step; N-FGSM without clipping) that the bfloat16 column has; it has not been run again.
 
     training              floor    bfloat16 autocast              float32
     Standard               1.00          1.00 (1.00)          1.00 (1.00)
