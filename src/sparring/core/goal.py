@@ -1,4 +1,4 @@
-"""Goals of classification: away from a label, or towards another one."""
+"""Goals of classification: away from a label, or towards another one or one of several."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -90,6 +90,33 @@ class ClassifyAs(Goals):
 
     def margin(self, outputs: Tensor) -> Tensor:
         return -margin(outputs, self.targets)
+
+
+@dataclass(frozen=True)
+class ClassifyAmong(Goals):
+    """Any of some classes that the adversary would be content with, the same for all cases.
+
+    Args:
+        wanted: class numbers.
+        labels: int64, shape (batch,): the true class.
+    """
+
+    wanted: tuple[int, ...]
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: Any) -> "ClassifyAmong":
+        return ClassifyAmong(self.wanted, take(self.labels, index))
+
+    def loss(self, outputs: Tensor) -> Tensor:
+        """Logarithm of the probability of all wanted classes together."""
+        return outputs[:, list(self.wanted)].logsumexp(1) - outputs.logsumexp(1)
+
+    def reached(self, outputs: Tensor) -> Tensor:
+        chosen = decisions(outputs)
+        return torch.isin(chosen, torch.tensor(self.wanted, device=chosen.device))
 
 
 def decisions(outputs: Tensor) -> Tensor:

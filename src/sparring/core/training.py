@@ -1,7 +1,7 @@
 """Defences that train a classifier's weights: what they share, and the parts that combine with any of them."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,6 +63,7 @@ class Batch:
         index: int64, shape (batch,): where these cases stand among the `size` that are learned from.
         size: how many cases are learned from.
         memory: tensors that a training carries from step to step; they go into checkpoints.
+        ids: of these cases.
     """
 
     student: Trainable
@@ -74,6 +75,7 @@ class Batch:
     index: Tensor
     size: int
     memory: dict[str, Tensor]
+    ids: Sequence[str] = ()
 
     def answer(self, inputs: Tensor) -> Tensor:
         """Logits with a graph behind them, shape (batch, class), metered."""
@@ -260,7 +262,8 @@ class Lesson(Learner):
             inputs = part.augment(inputs, stream.child(Seed(number + 1)))
         threat = self._threat(step.done)
         batch = Batch(
-            self.student, inputs, cases.goals, cases.goals.labels, threat, stream, step.index, self.size, self.memory
+            self.student, inputs, cases.goals, cases.goals.labels, threat, stream, step.index, self.size, self.memory,
+            cases.ids,
         )  # fmt: skip
         moved = self.how.perturb(batch)
 

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from sparring.core.errors import InvalidSpec
 from sparring.core.seed import Seed
+from sparring.domains.image.road_signs import SIGNS
 from sparring.domains.image.target import Classifier
 
 _FASHION = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
@@ -60,6 +61,35 @@ def fashion_classifier(seed: int = 0) -> Classifier:
         net.to("cuda") if torch.cuda.is_available() else net, 10, mean=(0.286,), std=(0.353,),
         class_names=_FASHION, name="fashion-net",
     )  # fmt: skip
+
+
+def road_sign_net(seed: int = 0, classes: int = 8) -> nn.Module:
+    """Three strided convolutions (16, 32, 64), one more, and a linear head, for images of shape (batch, 3, 48, 48).
+
+    Args:
+        seed: of the starting weights; global generators stay as they are.
+        classes: number of logits.
+    """
+
+    def make() -> nn.Module:
+        layers: list[nn.Module] = []
+        for channels, width in ((3, 16), (16, 32), (32, 64)):
+            layers += [nn.Conv2d(channels, width, 3, 2, 1), nn.BatchNorm2d(width), nn.ReLU()]
+        return nn.Sequential(
+            *layers, nn.Conv2d(64, 64, 3, 1, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(3), nn.Flatten(),
+            nn.Linear(64 * 9, classes),
+        )  # fmt: skip
+
+    return _seeded(seed, "road_sign_net", make)
+
+
+def road_sign_classifier(seed: int = 0) -> Classifier:
+    """The road-sign net with the names of the signs.
+
+    Args:
+        seed: of the starting weights.
+    """
+    return Classifier(road_sign_net(seed), len(SIGNS), class_names=SIGNS, name="road-sign-net")
 
 
 def preact_resnet18(seed: int = 0, classes: int = 10, width: int = 64) -> nn.Module:

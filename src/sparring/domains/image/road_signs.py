@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,14 +12,14 @@ from torch.nn import functional
 
 from sparring.core.cases import Cases
 from sparring.core.errors import InvalidCases
-from sparring.core.goal import Misclassify
+from sparring.core.goal import ClassifyAmong, Misclassify
 from sparring.core.seed import Seed, Stream
 from sparring.domains.image.surface import Surface, Views
 
 SIGNS = (
     "stop", "speed limit 30", "speed limit 50", "speed limit 80", "yield", "no entry", "priority road", "ahead only",
 )  # fmt: skip
-SIZE = 32  # pixels of a picture's side
+SIZE = 48  # pixels of a picture's side
 
 _FACE = 160  # pixels of a drawn face's side
 _OVERSAMPLING = 2
@@ -31,7 +31,7 @@ _WHITE, _BLACK = (246, 246, 242), (22, 22, 24)
 
 
 def road_signs(split: str, count: int, *, sign: str | None = None) -> Cases:
-    """Colour pictures of signs, shape (batch, 3, 32, 32) in [0, 1]; each is fixed by its id on every machine.
+    """Colour pictures of signs, shape (batch, 3, 48, 48) in [0, 1]; each is fixed by its id on every machine.
 
     Varied: yaw to 35 degrees, pitch to 15, roll to 10, distance, place; gain, colour cast, veil, faded paint, softness,
     noise; sky, ground, buildings, pole. A thousand take about a second.
@@ -54,6 +54,13 @@ def road_signs(split: str, count: int, *, sign: str | None = None) -> Cases:
     ids = [f"road-signs/{split}/{SIGNS[int(label)]}/{i}" for i, label in enumerate(labels)]
     inputs = torch.cat([draw(ids[i : i + 128], labels[i : i + 128]) for i in range(0, count, 128)])
     return Cases(ids, inputs, Misclassify(labels), f"road-signs-{split}")
+
+
+def stop_signs(split: str, count: int) -> Cases:
+    """Views of stop signs that an adversary wants to be read as any speed limit; as `road_signs` otherwise."""
+    cases = road_signs(split, count, sign="stop")
+    wanted = tuple(i for i, sign in enumerate(SIGNS) if sign.startswith("speed limit"))
+    return replace(cases, goals=ClassifyAmong(wanted, cases.goals.labels), name=f"stop-signs-{split}")
 
 
 def views(ids: Sequence[str], size: int = SIZE) -> Views:
