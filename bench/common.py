@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from small_net import small_net
+from small_net import net_of, small_net
 
 from sparring.core.attack import Attack
 from sparring.core.ball import LpBall
@@ -24,8 +24,8 @@ NETS = ("standard", "nfgsm", "pgd")
 _HERE = Path(__file__).resolve().parent
 
 
-def net_file(folder: Path, kind: str) -> Path:
-    """Trains the net on Fashion-MNIST if the folder does not hold it: 4 epochs standard, 6 N-FGSM, 2 PGD-5."""
+def net_file(folder: Path, kind: str, widths: tuple[int, int, int] = (32, 64, 256)) -> Path:
+    """Trains the net on Fashion-MNIST if the folder does not hold it: 4 epochs standard, 6 N-FGSM, 4 PGD-5."""
     path = folder / f"{kind}.safetensors"
     if path.exists():
         return path
@@ -33,8 +33,8 @@ def net_file(folder: Path, kind: str) -> Path:
     data = fashion_mnist("train")
     labels = data.goals.labels
     torch.manual_seed(0)
-    net = small_net()
-    epochs, steps = {"standard": (4, 0), "nfgsm": (6, 1), "pgd": (2, 5)}[kind]
+    net = small_net(*widths)
+    epochs, steps = {"standard": (4, 0), "nfgsm": (6, 1), "pgd": (4, 5)}[kind]
     optimiser = torch.optim.SGD(net.parameters(), 0.05, momentum=0.9, weight_decay=5e-4)
     total = epochs * (len(labels) // 128)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.1, total_steps=total)
@@ -60,9 +60,7 @@ def net_file(folder: Path, kind: str) -> Path:
 
 def load_target(path: Path) -> Classifier:
     """The net behind one of the files, as a target."""
-    net = small_net()
-    net.load_state_dict(load_file(path))
-    return Classifier(net, 10)
+    return Classifier(net_of(load_file(path)), 10)
 
 
 def write_cases(folder: Path, count: int) -> Cases:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file
-from small_net import small_net
+from small_net import net_of
 
 
 def main() -> None:
@@ -33,8 +33,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     inputs = torch.from_numpy(np.load(options.folder / "inputs.npy"))
     labels = torch.from_numpy(np.load(options.folder / "labels.npy"))
-    net = small_net().eval()
-    net.load_state_dict(load_file(options.net))
+    net = net_of(load_file(options.net)).eval()
     with torch.no_grad():
         net(inputs[: options.batch])
     begun, worked = time.perf_counter(), time.process_time()
