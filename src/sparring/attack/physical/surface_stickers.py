@@ -21,6 +21,7 @@ from sparring.domains.image.surface import OnSurface, Prints, paste
 _CELLS = 20  # cells along the surface where importance is gathered
 _KEPT = 0.97  # share of the allowed area that is used, so that rounding stays inside
 _GAP = 1.6  # pixels that must lie between two stickers, so that they can be told apart
+_ROUNDS = 3  # of moving and printing
 _SHAPES = ((1.0, 0.0), (2.0, 0.0), (2.0, math.pi / 2))  # width / height, turn in radians
 
 
@@ -31,12 +32,12 @@ class SurfaceStickers(Attack[Differentiable, Cases, OnSurface]):
     `prepare` learns them on views of the surface and returns the attack that holds them; running an attack that was
     not prepared learns them on the very views it attacks, which flatters it. First a faint print over the whole
     surface is learned, and where it grows strong is where stickers pay; then several sets of places each get a print
-    by Adam, and the best set goes on alone.
+    by Adam, and the best set goes on alone: its stickers move a little at random and are printed further, in turn.
 
     Paper: Eykholt et al., 2018, arXiv:1707.08945, section 3 (stickers on a stop sign, places first, then prints).
     Differs: stickers are rectangles of equal area; place, pose and light come from the surface's own views instead of
     photographs; colours are free, and no printer's errors are allowed for.
-    Cost: at most `2 * steps` forwards and input-backwards for each of up to `views` cases learned from. Cost per case:
+    Cost: about `2 * steps` forwards and input-backwards for each of up to `views` cases learned from. Cost per case:
     2 forwards, one of them for the untouched case, and the cost of learning where `prepare` was not called.
 
     Args:
@@ -67,7 +68,9 @@ class SurfaceStickers(Attack[Differentiable, Cases, OnSurface]):
             )
 
     def cost(self, target: Target) -> int:
-        return 2 if self.prints is not None else 2 + self._early + self.sets * (self._brief + 1) + self.steps
+        if self.prints is not None:
+            return 2
+        return 2 + self._early + self.sets * (self._brief + 1) + _ROUNDS * (self._brief + 2) + self.steps
 
     @property
     def _early(self) -> int:
@@ -119,7 +122,22 @@ class _Search:
             self._print(self._places(importance, number), self.attack._brief) for number in range(self.attack.sets)
         ]
         best = max(tried, key=self._value)
-        return self._print(best.places, self.attack.steps, best.texture)
+        for _ in range(_ROUNDS):
+            best = self._print(self._moved(best).places, -(-self.attack.steps // _ROUNDS), best.texture)
+        return best
+
+    def _moved(self, prints: Prints) -> Prints:
+        """One sticker at a time shifted and turned at random, less and less; what helps is kept."""
+        value = self._value(prints)
+        for trial in range(self.attack._brief if len(prints.places) else 0):
+            which = int(torch.randint(len(prints.places), (), generator=self.generator))
+            reach = 0.02 + 0.2 * (1 - trial / self.attack._brief)
+            places = prints.places.clone()
+            places[which, [0, 1, 4]] += reach * torch.randn(3, generator=self.generator)
+            moved = Prints(places, prints.texture)
+            if self._allowed(places) and (now := self._value(moved)) > value:
+                prints, value = moved, now
+        return prints
 
     def _importance(self) -> Tensor:
         """How strong a faint print over the whole surface grows in each cell, shape (cell, cell)."""
