@@ -37,7 +37,7 @@ def test_each_kind_is_an_attack_with_a_name_of_its_own():
 
 
 def test_refuses_settings_that_it_cannot_use():
-    with pytest.raises(InvalidSpec, match="corruption must be one of gaussian_noise.*; got 'rain'"):
+    with pytest.raises(InvalidSpec, match=r"corruption must be one of gaussian_noise.*; got 'rain'"):
         Corruptions(("rain",))
     with pytest.raises(InvalidSpec, match="one kind or more"):
         Corruptions(())
