@@ -49,7 +49,8 @@ def main() -> None:
             rest, more = cascade(stages[2:], target, cases[after.nonzero()[0]], threat, options.batch)
             full = after.copy()
             full[after.nonzero()[0]] = rest
-            flags = masking_flags(target, cases[right.nonzero().squeeze(1)[:100]], threat, Seed(0))
+            sample = right.nonzero().squeeze(1)[:100]
+            flags = masking_flags(target, cases[sample], threat, Seed(0), torch.from_numpy(~after[sample]))
             fast = full if flags else after
             theirs, record = peer(folder, path, "pyautoattack", norm, options.batch)
             shares = [100 * float(verdict.mean()) for verdict in (full, fast, theirs)]

@@ -18,6 +18,7 @@ from sparring.core.attack import Attack, Attempts
 from sparring.core.ball import LpBall
 from sparring.core.cases import Cases
 from sparring.core.errors import BadTarget, Incompatible, InvalidCases, InvalidSpec, NotHeldOut, RunMismatch
+from sparring.core.flag import Flag
 from sparring.core.goal import Misclassify
 from sparring.core.judge import Judge, Outcome
 from sparring.core.target import Hardening, Target
@@ -100,7 +101,16 @@ def test_a_suite_gives_each_stage_what_the_stage_before_left():
     assert card.worst().broken == int(broke.sum()) + card.rate("pgd").broken
 
 
-def test_held_out_families_are_attacked_on_all_cases_that_seen_families_broke():
+def test_attacks_of_the_same_name_are_kept_apart_also_when_a_suite_escalates(monkeypatch):
+    monkeypatch.setattr("sparring.attack.masking.masking_flags", lambda *arguments: [Flag("planted", "Planted.")])
+    suite = Suite("again", (FGSM(),), (PGD(steps=1), PGD(steps=5)))
+    card = measure(toy_classifier(), toy_cases(40), THREAT, suite=suite, attacks=[PGD(steps=2)])
+    assert [bout.label for bout in card.bouts] == ["clean", "pgd", "fgsm", "pgd (2)", "pgd (3)"]
+    assert all(bout.forwards > 0 for bout in card.bouts[1:])
+    assert "escalated to pgd, pgd as well" in card.notes[0]
+
+
+def test_each_family_of_a_suite_is_tried_on_all_cases_that_held_untouched():
     target = toy_classifier()
     target.lineage = (Hardening("somebody", ("gradient",)),)
     suite = Suite("both", (FGSM(), Liar()))

@@ -21,17 +21,19 @@ from sparring.core.threat import Projectable, ThreatModel
 
 _SHARE = 0.1  # of the cases without a usable gradient, from which a check fires
 _LEAD = 0.03  # of the cases that a weaker attack breaks beyond what the stronger one breaks
+_ALONE = 0.05  # the same for an attack of another kind that is compared with short PGD alone
 _FEWEST = 3  # and at least so many, so that a small sample does not cry wolf
 _STEPS = 20
 _QUERIES = 100
 _NOISES = 10
 _NEAREST_STEPS = 50
-_NEAREST_LEAD = 0.05
 _UNBOUNDED = 0.95  # share that an attack without a bound has to break
 _NUDGE = 0.05  # of the radius, along the gradient
 
 
-def masking_flags(target: Target, cases: Cases, threat: ThreatModel, seed: Seed | int = Seed(0)) -> list[Flag]:
+def masking_flags(
+    target: Target, cases: Cases, threat: ThreatModel, seed: Seed | int = Seed(0), broken: Tensor | None = None
+) -> list[Flag]:
     """All checks that this target and threat allow, on a sample of cases that the target gets right.
 
     Sources: Athalye et al., 2018, arXiv:1802.00420, section 3.1; Carlini et al., 2019, arXiv:1902.06705, section 4;
@@ -44,6 +46,8 @@ def masking_flags(target: Target, cases: Cases, threat: ThreatModel, seed: Seed 
         cases: a placed sample; about a hundred, all answered rightly.
         threat: as in the measurement.
         seed: of every attack made here.
+        broken: bool, shape (batch,): what gradient attacks in the measurement have broken already, if any did; a query or
+            minimum-norm attack that only does the same is no reason for a flag.
 
     Returns:
         One flag for each check that fired; empty where nothing speaks against the gradients.
@@ -52,7 +56,7 @@ def masking_flags(target: Target, cases: Cases, threat: ThreatModel, seed: Seed 
         return []
     flags = [_random_answers(target, cases)]
     if isinstance(target, Differentiable) and isinstance(threat, Projectable):
-        sample = _Sample(target, cases, threat, Seed.of(seed))
+        sample = _Sample(target, cases, threat, Seed.of(seed), broken)
         flags += [check(sample) for check in _CHECKS]
     return [flag for flag in flags if flag is not None]
 
@@ -65,12 +69,14 @@ class _Sample:
     cases: Cases
     threat: Projectable
     seed: Seed
+    broken: Tensor | None = None
 
     def __post_init__(self) -> None:
         answer = self.target.gradient(self.cases.inputs, self.cases.goals.margin)
         self.margins, self.slope = answer.values, answer.gradient
         self.flat = _zero(self.slope)
         self.pgd = self.breaks(PGD(steps=_STEPS))
+        self.known = self.pgd if self.broken is None else self.pgd | self.broken.to(self.pgd.device)
 
     def breaks(self, attack: Attack[Any, Any, Any], threat: Projectable | None = None) -> Tensor:
         """Bool, shape (batch,): what this attack breaks, asked again."""
@@ -164,13 +170,13 @@ def _queries(sample: _Sample) -> Flag | None:
         return None
     from sparring.attack.query.square import Square
 
-    broken = sample.breaks(Square(queries=_QUERIES)) & ~sample.pgd
+    broken = sample.breaks(Square(queries=_QUERIES)) & ~sample.known
     count = int(broken.sum())
     if count < max(_FEWEST, _LEAD * len(broken)):
         return None
     text = (
         f"A search of {_QUERIES} queries that sees scores only breaks {count} of {len(broken)} cases that "
-        f"{_STEPS} gradient steps do not."
+        "gradient attacks do not."
     )
     return Flag("queries-beat-gradient", text, count)
 
@@ -179,11 +185,12 @@ def _nearest(sample: _Sample) -> Flag | None:
     # In L1, short PGD is too weak on honest nets as well to tell anything by comparison.
     if not isinstance(sample.threat, LpBall) or sample.threat.norm == 1:
         return None
-    count = int((sample.breaks(FMN(steps=_NEAREST_STEPS)) & ~sample.pgd).sum())
-    if count < max(_FEWEST, _NEAREST_LEAD * len(sample.pgd)):
+    count = int((sample.breaks(FMN(steps=_NEAREST_STEPS)) & ~sample.known).sum())
+    lead = _ALONE if sample.broken is None else _LEAD
+    if count < max(_FEWEST, lead * len(sample.known)):
         return None
     text = (
-        f"An attack that looks for the nearest boundary breaks {count} of {len(sample.pgd)} cases that {_STEPS} steps "
+        f"An attack that looks for the nearest boundary breaks {count} of {len(sample.pgd)} cases that attacks "
         "at full radius do not: going straight to the edge of the ball gets stuck."
     )
     return Flag("nearest-beats-farthest", text, count)

@@ -143,6 +143,10 @@ class Training(Defence):
     def after(self, batch: Batch, moved: Tensor) -> None:
         """Called when the gradients of the batch are there."""
 
+    def figures(self, student: Trainable, held: Cases, seed: Seed) -> dict[str, float]:
+        """What validation says of the weights after an epoch; the best "score" is kept, and "tie" breaks ties."""
+        return self.validation.figures(student, held, self.threat, seed, self.attack)
+
     @property
     def families(self) -> tuple[str, ...]:
         """That of the attack inside a step; a step that is the training's own is a gradient attack."""
@@ -290,7 +294,7 @@ class Lesson(Learner):
             return {}
         before = replace(self.student.meter)
         seed = self.seed.child("validation")
-        figures = self.how.validation.figures(self.student, self.held, self.how.threat, seed, self.how.attack)
+        figures = self.how.figures(self.student, self.held, seed)
         vars(self.student.meter).update(vars(before))  # what a training cost is told without its validation
         return figures
 

@@ -71,7 +71,7 @@ def measure(
         threat: what the adversary may do, for every attack that does not bring its own.
         attacks: each runs on all cases; `(attack, threat)` for one under its own threat.
         suite: "standard" (the default where no attacks are named), "autoattack" or a Suite: stages that run on what is
-            left by the stage before.
+            left by the stages of the same family before.
         judge: decides what broke; by default the cases' own goals do.
         held_out: families that the target must never have trained on.
         learn_from: cases for attacks that learn (universal ones); the first 1,000 of `cases` by default.
@@ -146,7 +146,9 @@ class Campaign:
         self.seen = {family for step in target.lineage for family in step.families}
         refuse_trained_on(held_out, self.seen)
         self.stages = self._plan(attacks or (), radii)
-        for stage in self.stages + (self._suite_stages(self.suite.escalation) if self.suite else []):
+        self.escalation = self._suite_stages(self.suite.escalation) if self.suite else []
+        self._name_apart(self.stages + self.escalation)
+        for stage in self.stages + self.escalation:
             stage.attack.check(target, stage.threat)
         self.asked = self._asked(radii)
         self.name = run or digest(self.asked)
@@ -157,11 +159,10 @@ class Campaign:
         for stage in self.stages:
             self._bout(stage)
         flags = self._masking()
-        if flags and self.suite and self.suite.escalation:
-            escalation = self._suite_stages(self.suite.escalation)
-            for stage in escalation:
+        if flags:
+            for stage in self.escalation:
+                self.stages.append(stage)
                 self._bout(stage)
-            self.stages += escalation
         card = self._card(flags)
         self.store.finish(self.name)
         return card
@@ -176,12 +177,16 @@ class Campaign:
             stages += self._suite_stages(self.suite.stages)
         for radius in radii:
             stages.append(self._curve_point(radius))
+        return stages
+
+    @staticmethod
+    def _name_apart(stages: Sequence[_Stage]) -> None:
+        """Labels are the keys of the record, so the second `pgd` becomes `pgd (2)`."""
         labels: dict[str, int] = {}
         for stage in stages:
             count = labels[stage.bout.label] = labels.get(stage.bout.label, 0) + 1
             if count > 1:
                 stage.bout.label += f" ({count})"
-        return stages
 
     def _stage(self, attack: Attack[Any, Any, Any], threat: ThreatModel, cascade: bool = False) -> _Stage:
         held_out = not any(part.family in self.seen for part in attack.parts)
@@ -256,15 +261,15 @@ class Campaign:
             self.progress.advance(label, stop - start)
 
     def _tried(self, stage: _Stage, size: int) -> np.ndarray:
-        """Bool, shape (case,): cases that hold untouched and, in a suite, under the stages before.
+        """Bool, shape (case,): cases that hold untouched and, in a suite, under the stages of the same family before.
 
-        Held-out and seen families cascade apart, so that each has a worst case of its own.
+        Families cascade apart, so that each has a worst case of its own, whichever of them is held out.
         """
         if stage.bout.role == "clean":
             return np.ones(size, bool)
         tried = self._outcomes("clean")[:size] == _HELD
         for other in self.stages if stage.cascade else ():
-            if other is not stage and other.cascade and other.bout.held_out == stage.bout.held_out:
+            if other is not stage and other.cascade and other.bout.family == stage.bout.family:
                 tried &= self._outcomes(other.bout.label)[:size] != _BROKEN
         return tried
 
@@ -373,10 +378,25 @@ class Campaign:
 
             sample = np.flatnonzero(self._outcomes("clean") == _HELD)[:_CHECKED]
             cases = self.target.place(self.cases[sample])
-            flags = masking_flags(self.target, cases, self.threat, self.seed.child("masking")) if len(sample) else []  # type: ignore[arg-type]
+            before = np.isin(sample, np.flatnonzero(self._broken_by_suite()))
+            seed = self.seed.child("masking")
+            flags = masking_flags(self.target, cases, self.threat, seed, torch.from_numpy(before))
             found = [asdict(flag) for flag in flags]
             self.store.remember(self.name, "masking", found)
         return [Flag(**flag) for flag in found]
+
+    def _follows(self, stage: _Stage) -> bool:
+        """Whether a stage was given only what a stage before it left, so that its own rate speaks of those alone."""
+        same = [other for other in self.stages if other.cascade and other.bout.family == stage.bout.family]
+        return stage.cascade and same[0] is not stage
+
+    def _broken_by_suite(self) -> np.ndarray:
+        """Bool, shape (case,): what the suite's stages so far have broken."""
+        broken = np.zeros(len(self.cases), bool)
+        for stage in self.stages:
+            if stage.cascade:
+                broken |= self._outcomes(stage.bout.label) == _BROKEN
+        return broken
 
     def _card(self, masking: list[Flag]) -> Scorecard:
         clean = self._outcomes("clean")
@@ -384,7 +404,7 @@ class Campaign:
             bout = stage.bout
             bout.outcomes = self._outcomes(bout.label)
             size = stage.limit or len(self.cases)
-            if bout.role != "clean":
+            if bout.role != "clean" and not self._follows(stage):
                 already = clean == _BROKEN
                 already[size:] = False
                 bout.outcomes[already] = codes([Outcome.ALREADY_BROKEN])[0]

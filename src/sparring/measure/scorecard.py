@@ -123,6 +123,8 @@ class Scorecard:
         """Int8, shape (case,): the worst outcome of each case over these attacks, or UNTRIED."""
         chosen = self.attacks(held_out, threat)
         verdict = np.full(len(self.ids), UNTRIED, np.int8)
+        if not chosen:
+            return verdict
         for outcome in reversed(_WORST_FIRST):
             for bout in chosen:
                 verdict[bout.outcomes == _CODE[outcome]] = _CODE[outcome]
@@ -223,7 +225,7 @@ class Scorecard:
 
 @dataclass(frozen=True)
 class Change:
-    """One figure before and after, over the cases that both decided."""
+    """One figure before and after, over the cases that both decided; what either left undecided stands beside its rate."""
 
     label: str
     before: Rate
@@ -276,7 +278,8 @@ class Comparison:
         lost, gained, count = int((was & ~now).sum()), int((~was & now).sum()), int(both.sum())
         difference = paired_difference(lost, gained, count) if count else None
         return Change(
-            label, rate_of(first), rate_of(second), count,
+            label, replace(rate_of(first), broken=int(was.sum()), decided=count),
+            replace(rate_of(second), broken=int(now.sum()), decided=count), count,
             None if difference is None else difference[0],
             None if difference is None else difference[1:],
             mcnemar(lost, gained) if count else None,
