@@ -65,3 +65,11 @@ def test_gives_the_same_weights_for_the_same_seed():
 def test_refuses_settings_that_make_no_sense():
     with pytest.raises(InvalidSpec, match=r"area and share in \(0, 1\].*; got 0, 0.5, 3, 4 and 2"):
         StickerTraining(area=0)
+
+
+def test_chooses_the_epoch_by_accuracy_with_stickers_on():
+    cases, target = road_signs("train", 24), road_sign_classifier()
+    figures = StickerTraining(**SHORT).figures(target, cases, Seed(0))
+    assert figures["val_clean"] == float((target(cases.inputs).argmax(1) == cases.goals.labels).float().mean())
+    assert figures["score"] == figures["val_robust"]
+    assert figures["tie"] == figures["val_clean"]
