@@ -208,7 +208,8 @@ class Recipe(BaseModel):
     def _check_held_out(self) -> None:
         suite = self.built_suite
         attacks = [one[0] if isinstance(one, tuple) else one for one in self.built_attacks]
-        families = {attack.family for attack in (*attacks, *(suite.stages if suite else ()))}
+        every = (*attacks, *(suite.stages if suite else ()))
+        families = {part.family for attack in every for part in attack.parts}
         for family in self.held_out:
             if family not in families:
                 raise InvalidSpec(
