@@ -5,7 +5,15 @@
 All trainings share the Fashion-MNIST net, seed, epochs and schedule at Linf 0.1; suite `standard` on the first 1,000 test images. Time is
 processor time on one thread, of the training alone.
 
-RESULTS
+Measured 2026-11-23, AMD EPYC (Zen 4), one thread on 2 cores shared with other work, Python 3.11, torch 2.13.0, float32, seed 0, 6 epochs on the first
+20,000 training images, n = 1,000:
+
+    standard    28 s   1.00 x  clean 88.6  robust  4.9 ( 3.7 to  6.4)
+    N-FGSM      51 s   1.82 x  clean 81.2  robust 67.2 (64.2 to 70.0)
+    ATTA-1      53 s   1.87 x  clean 85.3  robust 69.6 (66.7 to 72.4)
+    PGD-10     258 s   9.15 x  clean 82.4  robust 69.2 (66.3 to 72.0)
+
+ATTA-1 is the setting: within 1 point of PGD-10 (0.4 above it, far inside the interval; one seed) at 1.87 times the time of standard training.
 """
 
 import argparse
