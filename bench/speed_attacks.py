@@ -21,6 +21,7 @@ gradient steps.
 """
 
 import argparse
+import statistics
 import time
 from collections.abc import Callable
 from functools import partial
@@ -78,7 +79,7 @@ def main() -> None:
 
 
 def pgd_ratio(target: Classifier, cases: Cases, norm: str | int) -> float:
-    """CPU time of PGD-40 over that of as many forwards and input-backwards; smallest of each over interleaved runs.
+    """CPU time of PGD-40 over that of as many forwards and input-backwards; median over pairs of runs that take turns.
 
     The radius is so small that nothing is fooled and leaves; the work per step does not depend on it.
     """
@@ -99,7 +100,7 @@ def pgd_ratio(target: Classifier, cases: Cases, norm: str | int) -> float:
     for _ in range(_REPEATS):
         ours.append(timed(lambda: attack.run(target, cases, threat))[2])
         floor.append(timed(bare)[2])
-    return min(ours[1:]) / min(floor[1:])
+    return statistics.median(one / other for one, other in zip(ours[1:], floor[1:], strict=True))
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, float, float]:

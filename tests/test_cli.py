@@ -164,7 +164,7 @@ def test_init_writes_a_recipe_that_runs_and_overwrites_nothing(tmp_path):
     assert ran.exit_code == 0, ran.output
     again = sparring("init", tmp_path)
     assert again.exit_code == 2
-    assert "exists already and is not overwritten" in again.stderr
+    assert "would be overwritten" in again.stderr
 
 
 def test_the_record_of_a_run_names_files_by_full_paths(bout):

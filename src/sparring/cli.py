@@ -37,7 +37,7 @@ Weights = Annotated[Path | None, typer.Option("--weights", help="Weights to load
 RecipeName = Annotated[
     str | None, typer.Option("--recipe", help="Takes what no flag says from a recipe: its name or a YAML file.")
 ]
-Norm = Annotated[str | None, typer.Option("--norm", help="inf, 2 or 1.")]
+Norm = Annotated[str | None, typer.Option("--norm", help="inf (the default), 2 or 1.")]
 Radius = Annotated[str | None, typer.Option("--radius", help="In input units, such as 0.1 or 8/255.")]
 SeedValue = Annotated[int | None, typer.Option("--seed", help="Same seed, same result.")]
 BatchSize = Annotated[int | None, typer.Option("--batch", help="Cases in flight at once.")]
@@ -200,9 +200,12 @@ def compare(
     """Compare two scorecards, paired by case."""
     from sparring.measure.scorecard import Scorecard
     from sparring.report.compare import write_comparison
+    from sparring.report.summary import mismatches
 
     first, second = Scorecard.load(before), Scorecard.load(after)
     print(first.compare(second))
+    for line in mismatches([first, second]):
+        print(f"! {line}")
     write_comparison(first, second, out, command=_command())
     print(f"comparison: {out}")
 
@@ -319,6 +322,8 @@ def _asked(target: str | None, recipe: str | None, **flags: Any) -> "Recipe":
         raise InvalidSpec("there are no cases: name them with --data file.py:function, or take a --recipe.")
     norm, radius = given.pop("norm", None), given.pop("radius", None)
     radius = None if radius is None else number(radius)
+    if radius is not None and norm is None and "threat" not in known:
+        norm = "inf"
     if norm is not None and radius is not None:
         given["threat"] = {"use": "core.ball.LpBall", "norm": norm, "radius": radius}
     elif radius is not None and "threat" in known:

@@ -93,7 +93,7 @@ def write_starter(folder: Path) -> tuple[Path, Path]:
     files = {folder / "sparring.yaml": RECIPE, folder / "target.py": TARGET}
     there = [str(path) for path in files if path.exists()]
     if there:
-        raise InvalidSpec(f"{' and '.join(there)} exists already and is not overwritten. Name another folder.")
+        raise InvalidSpec(f"{' and '.join(there)} would be overwritten. Name another folder.")
     folder.mkdir(parents=True, exist_ok=True)
     for path, text in files.items():
         path.write_text(text)

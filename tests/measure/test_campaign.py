@@ -107,7 +107,7 @@ def test_attacks_of_the_same_name_are_kept_apart_also_when_a_suite_escalates(mon
     card = measure(toy_classifier(), toy_cases(40), THREAT, suite=suite, attacks=[PGD(steps=2)])
     assert [bout.label for bout in card.bouts] == ["clean", "pgd", "fgsm", "pgd (2)", "pgd (3)"]
     assert all(bout.forwards > 0 for bout in card.bouts[1:])
-    assert "escalated to pgd, pgd as well" in card.notes[0]
+    assert "escalated to pgd, pgd as well" in card.notes[-1]
 
 
 def test_each_family_of_a_suite_is_tried_on_all_cases_that_held_untouched():

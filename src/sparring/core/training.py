@@ -249,9 +249,9 @@ class Lesson(Learner):
         in_memory = isinstance(train.inputs, Tensor | np.ndarray) and not isinstance(train.inputs, np.memmap)
         self.train = self.student.place(train) if in_memory else train
         self._placed = in_memory
-        for cases in (self.train, held) if in_memory else (held,):
-            _check_cases(self.student, cases, self.how.threat)
         self.held = self.student.place(held)
+        for cases in (self.train, self.held) if in_memory else (self.held,):
+            _check_cases(self.student, cases, self.how.threat)
         # Hashing an id costs a microsecond, so it is done once; each step derives its own streams from these.
         self.streams = self.seed.child("cases").stream(train.ids, getattr(self.student, "device", "cpu"))
 

@@ -18,14 +18,14 @@ from sparring.attack.suite import suite as named_suite
 from sparring.core.attack import Attack, Attempts
 from sparring.core.budget import Budget
 from sparring.core.cases import Cases, take
-from sparring.core.errors import BadTarget, InvalidCases, InvalidSpec, NotHeldOut, SparringError
+from sparring.core.errors import BadTarget, Incompatible, InvalidCases, InvalidSpec, NotHeldOut, SparringError
 from sparring.core.flag import Flag
 from sparring.core.goal import Goals
 from sparring.core.judge import GoalReached, Judge, Outcome
 from sparring.core.progress import Progress, Silent
 from sparring.core.seed import Seed
 from sparring.core.spec import digest, to_spec
-from sparring.core.target import Target
+from sparring.core.target import Differentiable, Target
 from sparring.core.threat import ThreatModel
 from sparring.measure.sanity import card_flags
 from sparring.measure.scorecard import UNTRIED, Bout, Exhibit, Scorecard, codes, exhibit_from
@@ -129,6 +129,10 @@ class Campaign:
         run: str | None,
         progress: Progress,
     ) -> None:
+        if not isinstance(target, Target):
+            raise Incompatible(
+                f"measure needs a Target; got {type(target).__name__}. Wrap a torch module: Classifier(net, classes=...)."
+            )
         if len(cases) == 0:
             raise InvalidCases("there is nothing to measure: the set of cases is empty.")
         if batch < 1:
@@ -137,6 +141,11 @@ class Campaign:
             raise InvalidSpec("these cases do not say what counts as broken: pass judge=.")
         if suite is None and attacks is None:
             suite = "standard"
+            if not isinstance(target, Differentiable):
+                raise Incompatible(
+                    f"the default suite needs gradients, which {target.name} does not give. Name attacks: "
+                    "attacks=[Square()] for a target with scores, attacks=[HopSkipJump()] for one with labels alone."
+                )
         self.target, self.cases, self.threat = target, cases, threat
         self.suite = named_suite(suite) if isinstance(suite, str) else suite
         self.judge = judge or GoalReached()
@@ -237,7 +246,16 @@ class Campaign:
     def _answers(self) -> None:
         """Raises BadTarget if the target cannot even answer the first cases."""
         first = self.target.place(self.cases[: min(8, self.batch)])
-        outputs = self.target(first.inputs)
+        try:
+            outputs = self.target(first.inputs)
+        except SparringError:
+            raise
+        except Exception as error:
+            shape = tuple(getattr(first.inputs, "shape", (len(first),)))
+            raise BadTarget(
+                f"{self.target.name} raised on the first cases, inputs of shape {shape}: {_reason(error)}. "
+                "Check that the cases have the shape that it takes (images: batch, channel, height, width)."
+            ) from error
         if isinstance(outputs, torch.Tensor) and not bool(torch.isfinite(outputs).all()):
             raise BadTarget(
                 f"{self.target.name} answered NaN or infinity on untouched cases. Check its weights and normalisation."
@@ -414,6 +432,8 @@ class Campaign:
             bout.forwards, bout.input_backwards = spent["forwards"], spent["input_backwards"]
             bout.claimed, bout.seconds = spent["claimed"], spent["seconds"]
         notes = []
+        if not self.target.lineage:
+            notes.append("This target brings no history of its training, so every family counts as held out.")
         if self.suite is not None:
             notes.append(_told(self.suite, masking))
         card = Scorecard(

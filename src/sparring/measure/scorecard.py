@@ -312,8 +312,8 @@ class Comparison:
             for flag in card.flags
         ]
         cost = [
-            f"after: {step.defence}, {step.seconds:.0f} s, {step.forwards} forwards; trained on {', '.join(step.families) or 'no attack'}"
-            for step in self.after.lineage
+            f"cost of after: {step.defence}, {step.seconds:.0f} s, {step.forwards} forwards; trained on {', '.join(step.families) or 'no attack'}"
+            for step in self.after.lineage[len(self.before.lineage) :]
         ]
         return "\n".join([table, *cost, *flags])
 

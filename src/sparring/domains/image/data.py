@@ -74,7 +74,7 @@ class _Lazy:
         return len(self.positions)
 
     def __getitem__(self, index: Any) -> "_Lazy":
-        return _Lazy(self.dataset, self.positions[index])
+        return _Lazy(self.dataset, np.atleast_1d(self.positions[index]))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         rows = [np.asarray(self.dataset[int(i)][0]) for i in self.positions]

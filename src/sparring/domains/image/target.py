@@ -114,7 +114,7 @@ class Classifier(_Shown, Trainable, Scored):
                 module.training = mode
 
     def place(self, cases: Cases) -> Cases:
-        inputs = torch.as_tensor(cases.inputs).to(self.device, torch.float32)
+        inputs = _tensor(cases.inputs).to(self.device)
         return replace(cases, inputs=inputs, goals=_to(cases.goals, self.device))
 
     def check(self, cases: Cases) -> None:
@@ -163,7 +163,7 @@ class BlackBox(_Shown, Scored):
         return scores
 
     def place(self, cases: Cases) -> Cases:
-        return replace(cases, inputs=torch.as_tensor(cases.inputs).to(torch.float32))
+        return replace(cases, inputs=_tensor(cases.inputs))
 
     def check(self, cases: Cases) -> None:
         check_labels(cases, self.classes)
@@ -195,7 +195,7 @@ class LabelBox(_Shown):
         return labels.long()
 
     def place(self, cases: Cases) -> Cases:
-        return replace(cases, inputs=torch.as_tensor(cases.inputs).to(torch.float32))
+        return replace(cases, inputs=_tensor(cases.inputs))
 
     def check(self, cases: Cases) -> None:
         check_labels(cases, self.classes)
@@ -266,6 +266,11 @@ def check_labels(cases: Cases, classes: int) -> None:
                 f"{what} must lie in 0 to {classes - 1}; case {cases.ids[first]} has {int(values[first])}. "
                 "Set classes to the model's number of outputs or mend the data."
             )
+
+
+def _tensor(inputs: Any) -> Tensor:
+    """Float32 from a tensor, an array, or anything that numpy can read, such as a lazy source."""
+    return inputs.float() if isinstance(inputs, Tensor) else torch.from_numpy(np.asarray(inputs, dtype=np.float32))
 
 
 def _array(inputs: Tensor) -> np.ndarray:
