@@ -13,7 +13,6 @@ import inspect
 import json
 import pkgutil
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -112,10 +111,10 @@ def main() -> None:
         figures[name] = {
             "setting": f"Digits, {THREAT.describe()}, {EPOCHS} epochs, {len(test)} test images, held % (95 % interval).",
             "rows": [
-                ["clean", "suite standard", "Square, 1,000 queries (held out)", "forwards / standard", "time / standard"],
+                ["clean", "suite standard", "Square, 1,000 queries (held out)", "forwards / standard"],
                 [
                     percent(card.clean), percent(card.worst()), percent(card.rate("square")),
-                    f"{step.forwards / base.forwards:.2f}", f"{step.seconds / base.seconds:.2f}",
+                    f"{step.forwards / base.forwards:.2f}",
                 ],
             ],
             "command": COMMAND, "date": date,
@@ -125,17 +124,13 @@ def main() -> None:
         name, threat = short(kind), threat_for(kind)
         if threat is None or name == "compose.transfer":
             continue
-        rows_of = [["net", "threat", "held % (95 % interval)", "forwards per case attacked", "s per 1,000 cases"]]
+        rows_of = [["net", "threat", "held % (95 % interval)", "forwards per case attacked"]]
         try:
             for net, target in shown.items():
-                began = time.perf_counter()
                 card = measure(target, test[:200], threat, attacks=[kind()], learn_from=train[:500])
                 bout = card.bouts[-1]
                 attacked = max(1, card.clean.decided - card.clean.broken)
-                seconds = 1000 * (time.perf_counter() - began) / attacked
-                rows_of.append(
-                    [net, threat.describe(), percent(bout.rate), f"{bout.forwards / attacked:.0f}", f"{seconds:.1f}"]
-                )
+                rows_of.append([net, threat.describe(), percent(bout.rate), f"{bout.forwards / attacked:.0f}"])
         except sparring.core.errors.SparringError as error:
             print("left out:", name, error, file=sys.stderr)
             continue
