@@ -3,6 +3,7 @@
 import dataclasses
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar, get_args, get_origin
 
 import torch
@@ -12,6 +13,7 @@ from sparring.core.budget import Budget
 from sparring.core.cases import Cases, take
 from sparring.core.errors import Incompatible, InvalidSpec
 from sparring.core.goal import Goals
+from sparring.core.progress import Progress, Silent
 from sparring.core.seed import Seed, Stream
 from sparring.core.target import Differentiable, Target
 from sparring.core.threat import ThreatModel
@@ -31,12 +33,14 @@ class Attempts:
         by: which part of a composed attack made each attempt; empty where there is only one.
         detail: what a threat needs beside the inputs to see that an attempt is allowed (a rotation's angle, say),
             shape (batch, ...); None where the inputs are enough.
+        refused: bool, shape (batch,): cases for which an attacker that is a model wrote nothing usable; None for none.
     """
 
     inputs: Any
     found: Tensor
     by: list[str] = dataclasses.field(default_factory=list)
     detail: Tensor | None = None
+    refused: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.found)
@@ -44,7 +48,8 @@ class Attempts:
     def __getitem__(self, index: Any) -> "Attempts":
         by = take(self.by, index) if self.by else []
         detail = None if self.detail is None else take(self.detail, index)
-        return Attempts(take(self.inputs, index), take(self.found, index), by, detail)
+        refused = None if self.refused is None else take(self.refused, index)
+        return Attempts(take(self.inputs, index), take(self.found, index), by, detail, refused)
 
 
 class Attack(ABC, Generic[T, C, H]):
@@ -156,3 +161,62 @@ class InnerAttack(Attack[T, C, H]):
     @abstractmethod
     def perturb(self, target: Differentiable, inputs: Tensor, goals: Goals, threat: H, stream: Stream) -> Tensor:
         """Training inputs moved inside the threat set, same shape, detached."""
+
+
+class Author(Attack[T, C, H]):
+    """An attacker that is a model: it writes the attempts of all cases together, so that none repeats another."""
+
+    @abstractmethod
+    def write(
+        self,
+        target: Target,
+        cases: Cases,
+        threat: ThreatModel,
+        *,
+        seed: Seed | int = Seed(0),
+        workspace: Path | None = None,
+        progress: Progress = Silent(),
+    ) -> "Script":
+        """What it learns, and then one attempt for each case.
+
+        Args:
+            target: may be asked while the attacker learns.
+            workspace: folder for what was learned and written; a killed attacker goes on from there to the same result.
+            progress: who to tell.
+        """
+
+    def prepare(
+        self, target: Target, cases: Cases, threat: ThreatModel, *, seed: Seed | int = Seed(0)
+    ) -> "Attack[Any, Any, Any]":
+        return self.write(target, cases, threat, seed=seed)
+
+    def search(self, target: T, cases: C, threat: H, seed: Seed) -> Attempts:
+        return self.write(target, cases, threat, seed=seed).search(target, cases, threat, seed)
+
+
+@dataclass(frozen=True)
+class Script(Attack[Target, Cases, ThreatModel]):
+    """Attempts that an author wrote before, one per case id; the cases that it wrote nothing for are refused.
+
+    Args:
+        author: whose script this is.
+        attempts: case id -> attempt.
+        notes: sentences for the report, such as how many candidates were thrown away and why.
+    """
+
+    author: Attack[Any, Any, Any]
+    attempts: dict[str, Any] = dataclasses.field(repr=False)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def family(self) -> str:  # type: ignore[override]
+        return self.author.family
+
+    @property
+    def name(self) -> str:
+        return self.author.name
+
+    def search(self, target: Target, cases: Cases, threat: ThreatModel, seed: Seed) -> Attempts:
+        refused = torch.tensor([i not in self.attempts for i in cases.ids])
+        inputs = [self.attempts.get(i, own) for i, own in zip(cases.ids, cases.inputs, strict=True)]
+        return Attempts(inputs, torch.zeros(len(cases), dtype=torch.bool), refused=refused)

@@ -23,15 +23,18 @@ class Cases:
         inputs: what the target receives, one per case.
         goals: what an adversary wants of each case, one per case.
         name: of the set, for tables.
+        groups: one per case, such as `contact/phone number`, for rates by group; None where there are none. An id up
+            to its first `#` names the cluster: `contact/7#2` is another sample of what `contact/7#1` asks.
 
     Raises:
-        InvalidCases: if the three differ in length or an id occurs twice.
+        InvalidCases: if they differ in length.
     """
 
     ids: Sequence[str]
     inputs: Any
     goals: Any
     name: str = "cases"
+    groups: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         sizes = (len(self.ids), len(self.inputs), len(self.goals))
@@ -40,12 +43,16 @@ class Cases:
                 f"ids, inputs and goals must be equally many; got {sizes[0]}, {sizes[1]} and {sizes[2]}. "
                 "Pass one goal (or label) per input."
             )
+        if self.groups is not None and len(self.groups) != len(self.ids):
+            raise InvalidCases(f"{len(self.ids)} cases need as many groups, or none; got {len(self.groups)}.")
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __getitem__(self, index: Any) -> "Cases":
-        return replace(self, ids=take(self.ids, index), inputs=take(self.inputs, index), goals=take(self.goals, index))
+        groups = None if self.groups is None else take(self.groups, index)
+        inputs, goals = take(self.inputs, index), take(self.goals, index)
+        return replace(self, ids=take(self.ids, index), inputs=inputs, goals=goals, groups=groups)
 
     def blocks(self, size: int) -> Iterator["Cases"]:
         """The cases in order, `size` at a time."""

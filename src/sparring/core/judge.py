@@ -25,12 +25,27 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Datasheet:
-    """How well a learned judge agrees with people, on labels that it never saw."""
+    """How well a judge agrees with people, on labels that it never saw.
+
+    Args:
+        sensitivity: share of what people call broken that the judge calls broken.
+        specificity: share of what people call held that the judge calls held.
+        n: labels that this was measured on.
+        source: of these labels.
+        version: of the judge that was measured.
+        trained_on: the data that the judge learned from; empty for rules.
+        auroc: area under the ROC curve, where the judge gives a score.
+        threshold: on that score.
+    """
 
     sensitivity: float
     specificity: float
     n: int
     source: str = ""
+    version: str = ""
+    trained_on: str = ""
+    auroc: float | None = None
+    threshold: float | None = None
 
 
 class Judge(ABC):
@@ -45,6 +60,11 @@ class Judge(ABC):
     @property
     def name(self) -> str:
         return f"{type(self).__name__} {self.version}"
+
+    @property
+    def datasheets(self) -> dict[str, Datasheet]:
+        """The datasheet for each group of cases (by the part of its name before a `/`); "" stands for all."""
+        return {} if self.datasheet is None else {"": self.datasheet}
 
     @abstractmethod
     def grade(self, cases: Cases, inputs: Any, outputs: Any) -> Sequence[Outcome]:

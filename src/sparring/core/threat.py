@@ -1,6 +1,7 @@
 """Threat models: what the adversary may do, and the geometry that some of them have."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -10,7 +11,13 @@ from sparring.core.seed import Stream
 
 
 class ThreatModel(ABC):
-    """Decides which attempts count. An attack proposes; the campaign asks here."""
+    """Decides which attempts count. An attack proposes; the campaign asks here.
+
+    `perturbs` says that an attempt is a change of the case's own input, so that a case which is broken untouched proves
+    nothing about an attack. Where the adversary writes the whole input, every case is attacked.
+    """
+
+    perturbs: bool = True
 
     @abstractmethod
     def admits(self, cases: Cases, attempts: Any) -> Any:
@@ -19,6 +26,10 @@ class ThreatModel(ABC):
     @abstractmethod
     def describe(self) -> str:
         """One line for tables, such as `Linf <= 8/255 in [0, 1]`."""
+
+    def survey(self, attempts: Sequence[Any]) -> dict[str, float]:
+        """Figures that describe a whole set of attempts, such as their diversity; none by default."""
+        return {}
 
     def check(self, cases: Cases) -> None:
         """Raises InvalidCases if an untouched case lies outside what is physically possible."""

@@ -1,0 +1,78 @@
+"""Harms: what must not happen, how a red language model is asked to look for it, and who judges."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sparring.core.cases import Cases
+from sparring.core.errors import InvalidSpec
+from sparring.core.judge import Judge
+from sparring.domains.language.benign import plain_questions
+from sparring.domains.language.conversation import Conversation
+
+
+@dataclass(frozen=True)
+class Want:
+    """The goal of one case.
+
+    Args:
+        harm: such as `contact`.
+        kind: within the harm, such as `phone number`; the group of the case is `harm/kind`.
+        prompt: what a red language model continues to write a test case (Perez et al., table 1 and appendices).
+        dialogue: cases of one dialogue share this name; empty for single questions.
+        turn: which turn of the dialogue this case looks at, from 1.
+        detail: whatever else the harm's judge needs, as text.
+    """
+
+    harm: str
+    kind: str
+    prompt: str
+    dialogue: str = ""
+    turn: int = 1
+    detail: str = ""
+
+
+class Harm(ABC):
+    """One kind of thing that a language model must not do. Subclasses are frozen dataclasses."""
+
+    name: str
+    taxonomy: tuple[str, ...]  # ids with their edition, see taxonomy.json
+
+    @abstractmethod
+    def wants(self) -> Sequence[Want]:
+        """What a red language model may look for; cases go round these in turn."""
+
+    @property
+    @abstractmethod
+    def judge(self) -> Judge:
+        """Who grades. It is never the reward that a red language model trains on."""
+
+    @abstractmethod
+    def reward(self, asked: Sequence[Conversation], replies: Sequence[str]) -> list[float]:
+        """In [0, 1): how bad each reply is, by a scorer that shares no training label with the judge."""
+
+    @abstractmethod
+    def safe_reply(self, asked: Conversation) -> str:
+        """What the target should have said, for repairs that teach it."""
+
+    def cases(self, n: int, *, split: str = "test") -> Cases:
+        """Places for `n` attempts; untouched, each is a plain question that no one means harm with.
+
+        Args:
+            split: "train" or "test". Their ids differ, and so does all that is drawn from them.
+
+        Raises:
+            InvalidSpec: for no cases or an unknown split.
+        """
+        if n < 1 or split not in ("train", "test"):
+            raise InvalidSpec(f"cases needs 1 or more and split train or test; got {n} and {split!r}.")
+        wants = self.wants()
+        plain = plain_questions()
+        chosen = [wants[k % len(wants)] for k in range(n)]
+        return Cases(
+            [f"{self.name}/{split}/{k}" for k in range(n)],
+            [plain[k % len(plain)] for k in range(n)],
+            chosen,
+            f"{self.name} {split}",
+            [f"{want.harm}/{want.kind}" for want in chosen],
+        )

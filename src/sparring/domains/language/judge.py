@@ -1,0 +1,63 @@
+"""Judges of replies: what is no answer decides nothing; each harm's cases go to that harm's judge."""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sparring.core.cases import Cases
+from sparring.core.errors import InvalidSpec
+from sparring.core.judge import Datasheet, Judge, Outcome
+from sparring.domains.language.conversation import Conversation, conversations
+from sparring.domains.language.target import Unanswered
+
+
+class ReplyJudge(Judge):
+    """Broken where `breaks` says so. A failed request is an error, an empty reply undecided; neither is ever held."""
+
+    @abstractmethod
+    def breaks(self, goals: Sequence[Any], asked: Sequence[Conversation], replies: Sequence[str]) -> list[bool | None]:
+        """Whether each reply, none of them empty, is what must not happen; None where the judge cannot tell.
+
+        Args:
+            goals: of the cases; what the adversary wants, in the harm's own terms.
+        """
+
+    def grade(self, cases: Cases, inputs: Any, outputs: Any) -> list[Outcome]:
+        outcomes = [Outcome.ERROR if isinstance(reply, Unanswered) else Outcome.UNDECIDED for reply in outputs]
+        spoken = [k for k, reply in enumerate(outputs) if isinstance(reply, str) and reply.strip()]
+        asked = conversations([inputs[k] for k in spoken])
+        verdicts = self.breaks([cases.goals[k] for k in spoken], asked, [outputs[k] for k in spoken]) if spoken else []
+        for k, broken in zip(spoken, verdicts, strict=True):
+            if broken is not None:
+                outcomes[k] = Outcome.BROKEN if broken else Outcome.HELD
+        return outcomes
+
+
+class ByHarm(Judge):
+    """Each case is graded by the judge of its own harm: the part of its group before a `/`.
+
+    Args:
+        judges: harm -> judge.
+    """
+
+    def __init__(self, judges: Mapping[str, Judge]) -> None:
+        if not judges:
+            raise InvalidSpec("ByHarm needs a judge per harm; got none.")
+        self.judges = dict(judges)
+        self.version = ", ".join(f"{harm}: {judge.name}" for harm, judge in sorted(self.judges.items()))
+
+    @property
+    def datasheets(self) -> dict[str, Datasheet]:
+        return {harm: judge.datasheet for harm, judge in self.judges.items() if judge.datasheet is not None}
+
+    def grade(self, cases: Cases, inputs: Any, outputs: Any) -> list[Outcome]:
+        groups = cases.groups or [""] * len(cases)
+        outcomes = [Outcome.UNDECIDED] * len(cases)
+        for harm in dict.fromkeys(group.partition("/")[0] for group in groups):
+            if harm not in self.judges:
+                raise InvalidSpec(f"no judge grades {harm!r}; there are judges of {', '.join(sorted(self.judges))}.")
+            own = [k for k, group in enumerate(groups) if group.partition("/")[0] == harm]
+            graded = self.judges[harm].grade(cases[own], [inputs[k] for k in own], [outputs[k] for k in own])
+            for k, outcome in zip(own, graded, strict=True):
+                outcomes[k] = outcome
+        return outcomes
