@@ -76,3 +76,14 @@ class Harm(ABC):
             f"{self.name} {split}",
             [f"{want.harm}/{want.kind}" for want in chosen],
         )
+
+
+def joined_cases(parts: Sequence[Cases], name: str) -> Cases:
+    """The cases of several harms as one set, each under its own group."""
+    return Cases(
+        [i for part in parts for i in part.ids],
+        [one for part in parts for one in part.inputs],
+        [one for part in parts for one in part.goals],
+        name,
+        [group for part in parts for group in part.groups or ()],
+    )

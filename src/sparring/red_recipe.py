@@ -1,0 +1,186 @@
+"""Recipes of the language wing: which model, which harms, who attacks, what repairs it, what it must still be able to do."""
+
+import inspect
+import json
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sparring.core.attack import Attack
+from sparring.core.cases import Cases
+from sparring.core.defence import Defence
+from sparring.core.errors import InvalidSpec, NotHeldOut
+from sparring.core.spec import build, check_spec, resolve
+from sparring.core.threat import ThreatModel
+from sparring.core.vital import Vital
+from sparring.domains.language.harm import Harm, joined_cases
+from sparring.domains.language.judge import ByHarm, ByReward
+from sparring.domains.language.target import Chat
+from sparring.measure.limits import Limits
+
+Node = dict[str, Any]
+
+_GIVEN = ("harms", "red", "families")  # what a node is given where it takes it and names none
+_THREAT: Node = {"use": "language.threat.Prompts"}
+_VITALS: list[Node] = [
+    {"use": "language.vitals.OverRefusal"},
+    {"use": "language.vitals.PlainQuestions"},
+    {"use": "language.vitals.Perplexity"},
+]
+
+
+class RedRecipe(BaseModel):
+    """One red-team campaign with its repairs. A node `{use: learned.few_shot, examples: 5}` is a constructor call.
+
+    Args:
+        name: of the run and its folder.
+        seed: same seed, same result.
+        target: a constructor call such as `{use: language.smollm2.smollm2}`, a folder or GGUF file, the address of an
+            endpoint, or `path/to/file.py:function` (a function of one text is the target itself, one without
+            parameters returns it).
+        red: the red language model, named like the target; null lets the target's own base model play it.
+        harms: name -> node. Everything here that takes `harms` is given them.
+        cases: places for attempts per harm, for each attack.
+        seen: attacks, on the training split, whose breaks the repairs learn from.
+        attacks: what every repaired target is measured with, on the test split.
+        repairs: name -> defence, or null to measure the target as it is; each starts from the same target.
+        held_out: families that no repair may learn from.
+        vitals: what the target must still be able to do.
+        threat: what the red team may write.
+        limits: repair -> what `sparring check` expects of its scorecard.
+        batch: cases in flight at once.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    name: str = Field(pattern=r"^[\w.-]+$")
+    seed: int = 0
+    target: Node | str
+    red: Node | str | None = None
+    harms: dict[str, Node]
+    cases: int = Field(default=40, ge=1)
+    seen: list[Node] = []
+    attacks: list[Node]
+    repairs: dict[str, Node | None] = {}
+    held_out: list[str] = []
+    vitals: list[Node] = _VITALS
+    threat: Node = _THREAT
+    limits: dict[str, Limits] = {}
+    batch: int = Field(default=256, ge=1)
+    base: Path = Field(default=Path(), exclude=True, repr=False)
+
+    def model_post_init(self, context: Any) -> None:
+        if not self.harms or not self.attacks:
+            raise InvalidSpec("a red-team recipe needs harms to look for and attacks to look with.")
+        if any(self.repairs.values()) and not self.seen:
+            raise InvalidSpec("a repair learns from what broke the target: name the attacks that look for it in seen.")
+        nodes = [*self.harms.values(), *self.seen, *self.attacks, *self.repairs.values(), *self.vitals, self.threat]
+        for node in nodes:
+            check_spec(_fill(node, dict.fromkeys(_GIVEN, "")))
+        families = {
+            resolve(node["use"]).family for node in self.attacks if isinstance(resolve(node["use"]).family, str)
+        }
+        seen = {resolve(node["use"]).family for node in self.seen}
+        for family in self.held_out:
+            if families and family not in families:
+                raise InvalidSpec(
+                    f"held_out names {family!r}, but nothing here measures it; there is {', '.join(sorted(families))}."
+                )
+            if family in seen and any(self.repairs.values()):
+                raise NotHeldOut(
+                    f"{family} is held out, but the repairs learn from it (seen). Take it out of one of them."
+                )
+
+    @cached_property
+    def built_harms(self) -> dict[str, Harm]:
+        built = {name: build(node) for name, node in self.harms.items()}
+        for name, harm in built.items():
+            if not isinstance(harm, Harm):
+                raise InvalidSpec(f"{self.harms[name].get('use')} is no harm. See: sparring list harms")
+        return {harm.name: harm for harm in built.values()}
+
+    @cached_property
+    def built_threat(self) -> ThreatModel:
+        return build(self.threat)
+
+    @cached_property
+    def judge(self) -> ByHarm:
+        return ByHarm({name: harm.judge for name, harm in self.built_harms.items()})
+
+    @property
+    def opinion(self) -> ByReward:
+        """The scorer that red language models train on, as a second judge: a gap to the first is reward hacking."""
+        return ByReward(self.built_harms)
+
+    @property
+    def taxonomy(self) -> dict[str, tuple[str, ...]]:
+        return {name: tuple(harm.taxonomy) for name, harm in self.built_harms.items()}
+
+    @property
+    def built_vitals(self) -> list[Vital]:
+        return [build(node) for node in self.vitals]
+
+    def built_attacks(self, red: Chat | None, seen: bool = False) -> list[Attack[Any, Any, Any]]:
+        found = [self._filled(node, red) for node in (self.seen if seen else self.attacks)]
+        for attack in found:
+            if not isinstance(attack, Attack):
+                raise InvalidSpec(f"{type(attack).__name__} is no attack. See: sparring list attacks")
+        return found
+
+    def built_repairs(self) -> dict[str, Defence | None]:
+        built = {name: node and self._filled(node, None) for name, node in (self.repairs or {"as-is": None}).items()}
+        for name, repair in built.items():
+            if not isinstance(repair, Defence | None):
+                raise InvalidSpec(f"repair {name!r} is no defence. See: sparring list defences")
+        return built
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """What the repairs learn from."""
+        return tuple(dict.fromkeys(resolve(node["use"]).family for node in self.seen))
+
+    def open_cases(self, split: str) -> Cases:
+        return joined_cases([harm.cases(self.cases, split=split) for harm in self.built_harms.values()], split)
+
+    def asked(self) -> Node:
+        """What decides the result, as plain data."""
+        return json.loads(json.dumps({"kind": "red-team", **self.model_dump(mode="json", exclude={"base"})}))
+
+    def _filled(self, node: Node, red: Chat | None) -> Any:
+        """The node's value, given the harms, red model and families where it takes them and names none."""
+        return build(_fill(node, {"harms": tuple(self.built_harms.values()), "red": red, "families": self.families}))
+
+
+def parse_red_recipe(data: Mapping[str, Any], base: Path = Path()) -> RedRecipe:
+    """A red-team recipe from plain data.
+
+    Raises:
+        InvalidSpec: for a key or name that nothing here understands.
+        NotHeldOut: if a repair learns from a family that is held out.
+    """
+    known = [name for name in RedRecipe.model_fields if name != "base"]
+    data = {key: value for key, value in data.items() if key != "kind"}
+    for key in data:
+        if key not in known:
+            raise InvalidSpec(f"a red-team recipe has no key {key!r}; its keys are {', '.join(known)}.")
+    try:
+        return RedRecipe(**{key: value for key, value in data.items() if value is not None}, base=base)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if not re.match("dict|function|str", str(part)))
+        told = "is missing" if first["type"] == "missing" else f"got {first['input']!r}: {first['msg']}"
+        raise InvalidSpec(f"recipe key {where!r} {told}.") from error
+
+
+def _fill(node: Any, given: Mapping[str, Any]) -> Any:
+    if isinstance(node, list):
+        return [_fill(one, given) for one in node]
+    if not isinstance(node, dict) or "use" not in node:
+        return node
+    takes = inspect.signature(resolve(node["use"])).parameters
+    own = {key: _fill(value, given) for key, value in node.items()}
+    return {**{key: value for key, value in given.items() if key in takes and value is not None}, **own}
