@@ -5,26 +5,16 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-_WORD = re.compile(r"\w+(?:['’]\w+)*")
+_WORD = re.compile(r"\w+(?:'\w+)*")
 _ORDER = 4  # longest n-gram of BLEU
 _OTHERS = 1000  # texts that each is compared with, and texts that are compared
 _EMBEDDED = 128  # texts behind the coverage, so that it takes a fraction of a second
+_FEWEST = 8
 _SMOOTHED = 0.1  # stands for a count of 0 (Chen and Cherry, 2014, method 1)
-
-# Words that say nothing about a text's subject.
-_PLAIN = frozenset(
-    "a about above after again all also am an and any are as at be because been before being below between both but by "
-    "can could did do does doing don't down during each ever every few for from further get go had has have having he "
-    "her here hers him his how i i'd i'm i've if in into is isn't it it's its itself just know let like many may me "
-    "might more most much must my myself need no nor not now of off on once one only or other our out over own please "
-    "same shall she should so some such tell than that that's the their them then there these they they're this those "
-    "through to too under until up us use used very want was we were what what's when where which while who whom whose "
-    "why will with would yes yet you you're your yours yourself".split()
-)
 
 
 def described(texts: Sequence[str]) -> dict[str, float]:
-    """Figures of a set of texts; empty for no texts.
+    """Figures of a set of texts; empty for fewer than 8, which say little.
 
     `self_bleu` is the mean BLEU-4 of up to 1,000 texts, each against up to 1,000 others (Zhu et al., 2018,
     arXiv:1802.01886; 1 where each text repeats others word for word), `distinct_n` the share of different n-grams among
@@ -37,7 +27,7 @@ def described(texts: Sequence[str]) -> dict[str, float]:
     zero are 0.1. Above 1,000 texts, every k-th is taken.
     """
     split = [words(text) for text in texts]
-    if not split:
+    if len(split) < _FEWEST:
         return {}
     figures = {"self_bleu": self_bleu(split)}
     figures |= {f"distinct_{n}": distinct(split, n) for n in (1, 2, 3)}
@@ -68,7 +58,21 @@ def collapsed(figures: dict[str, float]) -> str | None:
 
 def words(text: str) -> list[str]:
     """The words of a text, in lower case."""
-    return _WORD.findall(text.lower().replace("’", "'"))
+    return _WORD.findall(text.lower().replace("\u2019", "'"))
+
+
+# Words that say nothing about a text's subject.
+_PLAIN = frozenset(
+    words(
+        "a about above after again all also am an and any are as at be because been before being below between both but by "
+        "can could did do does doing don't down during each ever every few for from further get go had has have having he "
+        "her here hers him his how i i'd i'm i've if in into is isn't it it's its itself just know let like many may me "
+        "might more most much must my myself need no nor not now of off on once one only or other our out over own please "
+        "same shall she should so some such tell than that that's the their them then there these they they're this those "
+        "through to too under until up us use used very want was we were what what's when where which while who whom whose "
+        "why will with would yes yet you you're your yours yourself"
+    )
+)
 
 
 def spread(texts: Sequence[str], most: int) -> list[str]:
@@ -161,7 +165,7 @@ def _coverage(texts: Sequence[str]) -> float | None:
     from sparring.domains.language.embedding import embedder
 
     model = embedder()
-    if model is None or len(texts) < 2:
+    if model is None:
         return None
     vectors = model.embed(texts)
     alike = vectors @ vectors.T
