@@ -37,7 +37,7 @@ DATA = {
     "cifar10-jpeg": "image.data.cifar10_jpeg",
 }
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?(/\d+(\.\d*)?)?")
-_FILE = re.compile(r"(?P<path>.+\.py):(?P<function>\w+)")
+FILE = re.compile(r"(?P<path>.+\.py):(?P<function>\w+)")
 _MINE = Path("sparring-runs")
 
 Node = dict[str, Any]
@@ -121,7 +121,7 @@ class Recipe(BaseModel):
         if any(self.defences.values()) and self.data.train is None:
             raise InvalidSpec("a defence needs cases to learn from: give the recipe data: {train: ...}.")
         for reference in (self.target, self.data.test, self.data.train, self.learn_from):
-            if isinstance(reference, str) and (found := _FILE.fullmatch(reference)):
+            if isinstance(reference, str) and (found := FILE.fullmatch(reference)):
                 _existing(self.base / found["path"], reference)
 
     @cached_property
@@ -225,7 +225,7 @@ class Recipe(BaseModel):
                 )
 
     def _absolute(self, reference: Any) -> Any:
-        if isinstance(reference, str) and (_FILE.fullmatch(reference) or reference.endswith(".npz")):
+        if isinstance(reference, str) and (FILE.fullmatch(reference) or reference.endswith(".npz")):
             return str((self.base / reference).resolve())
         return reference
 
@@ -318,7 +318,7 @@ def open_cases(reference: Node | str, base: Path = Path()) -> Cases:
     """
     if isinstance(reference, str) and reference.endswith(".npz"):
         return _npz(base / reference)
-    if isinstance(reference, str) and not _FILE.fullmatch(reference):
+    if isinstance(reference, str) and not FILE.fullmatch(reference):
         name, _, split = reference.partition(":")
         if name not in DATA:
             raise InvalidSpec(
@@ -354,13 +354,13 @@ def _made(reference: Node | str, base: Path, what: str) -> Any:
         if "use" not in reference:
             raise InvalidSpec(f"{what} needs a `use:`; got the keys {', '.join(reference)}.")
         return _build(reference)
-    found = _FILE.fullmatch(reference)
+    found = FILE.fullmatch(reference)
     if found is None:
         raise InvalidSpec(f"{what} is named as path/to/file.py:function; got {reference!r}.")
-    return _function(base / found["path"], found["function"])()
+    return user_function(base / found["path"], found["function"])()
 
 
-def _function(path: Path, name: str) -> Any:
+def user_function(path: Path, name: str) -> Any:
     """A function of a file of the user's own."""
     _existing(path, f"{path}:{name}")
     path = path.resolve()
@@ -450,7 +450,7 @@ def _called(reference: Node | str) -> str:
 def _short(reference: Node | str) -> str:
     if isinstance(reference, dict):
         return reference["use"].rpartition(".")[2].replace("_", "-")
-    found = _FILE.fullmatch(reference)
+    found = FILE.fullmatch(reference)
     return reference if found is None else f"{Path(found['path']).stem}:{found['function']}"
 
 

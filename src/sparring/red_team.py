@@ -1,0 +1,205 @@
+"""Red-team, repair, red-team again: carries out a recipe of the language wing."""
+
+import dataclasses
+import inspect
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sparring.config import FILE, user_function
+from sparring.core.cases import Cases
+from sparring.core.defence import Defence
+from sparring.core.errors import InvalidCases, InvalidSpec
+from sparring.core.progress import Progress, Silent
+from sparring.core.seed import Seed
+from sparring.core.spec import build, resolve
+from sparring.domains.language.cache import ReplyCache
+from sparring.domains.language.open import open_chat
+from sparring.domains.language.target import Chat
+from sparring.measure.campaign import measure
+from sparring.measure.scorecard import Scorecard
+from sparring.measure.store import Store
+from sparring.red_recipe import RedRecipe
+from sparring.run import remember, save_card
+
+FOUND = "found"  # the run on the training split, whose breaks the repairs learn from
+_CARD = "scorecard.json"
+_PROBES = 16  # replies that the estimate times
+_QUESTION = 60  # tokens that a red model spends on one valid question, the thrown-away ones included
+_REPLY = 56  # tokens of a reply where the target does not say
+_REMEMBERED = 0.002  # seconds: a reply that came faster was in the cache, and times nothing
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a campaign will cost.
+
+    Args:
+        tokens: written at most, by red models and targets, without the training of repairs.
+        seconds: at the speed of a first small batch; None where it was not timed.
+    """
+
+    tokens: int
+    seconds: float | None
+
+    def __str__(self) -> str:
+        took = (
+            ""
+            if self.seconds is None
+            else f", about {max(1, round(self.seconds / 60))} minutes at this machine's speed"
+        )
+        return f"at most {self.tokens:,} tokens{took}, and the training of the repairs on top"
+
+
+def run(
+    recipe: RedRecipe,
+    folder: Path,
+    *,
+    minutes: float | None = None,
+    progress: Callable[[str], Progress] = lambda name: Silent(),
+    tell: Callable[[str], None] = lambda line: None,
+) -> dict[str, Scorecard]:
+    """Red-teams the target, repairs it in every way that the recipe names, and measures all of them alike.
+
+    Whatever was finished is kept in the folder, every reply in its cache: the same call goes on from there.
+
+    Args:
+        recipe: what to do.
+        folder: for `recipe.json`, `sparring.db`, `replies.db` and a folder for each repair.
+        minutes: as many cases as fit into so much time, at most as many as the recipe names; None for all of them.
+        progress: gives a sink for each piece of work.
+        tell: hears the estimate before the work begins.
+
+    Raises:
+        RunMismatch: if the folder holds another campaign.
+        SparringError: for anything else that a user can mend.
+    """
+    repairs = recipe.built_repairs()
+    target, red = open_target(recipe, folder)
+    recipe = fitted(recipe, target, minutes, tell, folder)
+    remember(recipe, folder)
+    failures = find(recipe, target, red, folder, progress(FOUND)) if any(repairs.values()) else None
+    cards = {}
+    for name, defence in repairs.items():
+        repaired = repair(recipe, target, failures, defence, folder / name, progress(name))
+        cards[name] = measured(recipe, repaired, red, name, folder, progress(name))
+    return cards
+
+
+def open_target(recipe: RedRecipe, folder: Path) -> tuple[Chat, Chat | None]:
+    """The target, with a cache of its replies in the folder, and the red model; None where the target plays it.
+
+    Raises:
+        InvalidSpec: if the recipe names no target.
+    """
+    target = _opened(recipe.target, recipe)
+    folder.mkdir(parents=True, exist_ok=True)
+    target.cache = ReplyCache(folder / "replies.db")
+    red = target if recipe.red is None else _opened(recipe.red, recipe)
+    return target, red
+
+
+def find(recipe: RedRecipe, target: Chat, red: Chat | None, folder: Path, progress: Progress) -> Cases:
+    """What broke the target on the training split: the case book that the repairs learn from."""
+    card = measure(
+        target, recipe.open_cases("train"), recipe.built_threat, attacks=recipe.built_attacks(red, seen=True),
+        judge=recipe.judge, taxonomy=recipe.taxonomy, seed=recipe.seed, batch=recipe.batch, store=Store(folder),
+        run=FOUND, progress=progress,
+    )  # fmt: skip
+    save_card(card, folder / FOUND / _CARD)
+    return card.broken()
+
+
+def repair(
+    recipe: RedRecipe, target: Chat, failures: Cases | None, defence: Defence | None, folder: Path, progress: Progress
+) -> Chat:
+    """One repair carried out; a repaired model's weights are written to `folder/model`.
+
+    Raises:
+        InvalidCases: if nothing broke the target, so that there is nothing to learn from.
+    """
+    if defence is None:
+        return target
+    if failures is None or not len(failures):
+        raise InvalidCases(
+            "nothing broke the target on the training split, so the repairs have nothing to learn from. Raise --cases, "
+            "or name more attacks in seen."
+        )
+    repaired = defence.harden(
+        target, failures, seed=Seed(recipe.seed).child("repair"), workspace=folder, progress=progress
+    )
+    repaired.cache = target.cache
+    return repaired
+
+
+def measured(
+    recipe: RedRecipe, target: Chat, red: Chat | None, name: str, folder: Path, progress: Progress
+) -> Scorecard:
+    """One target measured as the recipe says, under a run of that name in the record."""
+    card = measure(
+        target, recipe.open_cases("test"), recipe.built_threat, attacks=recipe.built_attacks(red), judge=recipe.judge,
+        opinions=[recipe.opinion], vitals=recipe.built_vitals, taxonomy=recipe.taxonomy, held_out=recipe.held_out,
+        seed=recipe.seed, batch=recipe.batch, store=Store(folder), run=name, progress=progress,
+    )  # fmt: skip
+    card = dataclasses.replace(card, target=name)
+    save_card(card, folder / name / _CARD)
+    return card
+
+
+def fitted(
+    recipe: RedRecipe, target: Chat, minutes: float | None, tell: Callable[[str], None], folder: Path
+) -> RedRecipe:
+    """The recipe with as many cases as fit into the time, and the estimate told; a begun campaign keeps its number."""
+    if minutes is not None and (folder / "recipe.json").is_file():
+        begun = json.loads((folder / "recipe.json").read_text())["cases"]
+        return recipe.model_copy(update={"cases": begun})
+    estimate = estimated(recipe, target)
+    if minutes is not None and estimate.seconds is not None and estimate.seconds > minutes * 60:
+        cases = int(recipe.cases * minutes * 60 / estimate.seconds)
+        if cases < 1:
+            raise InvalidSpec(f"{minutes:g} minutes are too few for one case per harm; this would take {estimate}.")
+        recipe = recipe.model_copy(update={"cases": cases})
+        estimate = Estimate(estimate.tokens * cases // recipe.cases, minutes * 60)
+        tell(f"{minutes:g} minutes are enough for {cases} cases per harm")
+    tell(f"{len(recipe.harms)} harms, {recipe.cases} cases each: {estimate}")
+    return recipe
+
+
+def estimated(recipe: RedRecipe, target: Chat) -> Estimate:
+    """Tokens at most, and seconds at the speed of a first small batch (whose replies the cache keeps)."""
+    places = recipe.cases * len(recipe.harms)
+    tokens = 0
+    sampled = getattr(target, "sampling", None)
+    reply = sampled.tokens if sampled is not None else _REPLY
+    for node in recipe.attacks:
+        tokens += len(recipe.repairs or [None]) * places * _cost(node, reply)
+    for node in recipe.seen if any(recipe.repairs.values()) else ():
+        tokens += places * _cost(node, reply)
+    probes = recipe.open_cases("test")[:_PROBES].inputs
+    start = time.perf_counter()
+    answers = target(probes)
+    seconds = time.perf_counter() - start
+    if target.cache is not None and seconds < _REMEMBERED * len(answers):
+        return Estimate(tokens, None)
+    return Estimate(tokens, tokens * seconds / (len(answers) * reply))
+
+
+def _cost(node: dict[str, Any], reply: int) -> int:
+    """Tokens that one case costs under an attack: what the red model writes, and every reply of the target."""
+    takes = inspect.signature(resolve(node["use"])).parameters
+    turns = node.get("turns", takes["turns"].default if "turns" in takes else 1)
+    pool = 2 if "examples" in takes or "epochs" in takes else 1
+    return pool * turns * (_QUESTION + reply)
+
+
+def _opened(reference: Any, recipe: RedRecipe) -> Chat:
+    if isinstance(reference, dict):
+        found = build(reference)
+        return open_chat(found)
+    if found := FILE.fullmatch(reference):
+        return open_chat(user_function(recipe.base / found["path"], found["function"]))
+    inside = recipe.base / reference
+    return open_chat(str(inside) if inside.exists() else reference)
