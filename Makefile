@@ -3,11 +3,15 @@ PYTHON := $(shell command -v python3.11 >/dev/null 2>&1 && python3.11 -c "" >/de
 PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 INPUTS := pyproject.toml constraints.txt
 
-.PHONY: demo test lint set-up clean
+.PHONY: demo demo-lm test lint set-up clean
 
 demo: .venv/.installed
 	.venv/bin/sparring run digits
 	@echo "The report is $(CURDIR)/sparring-runs/digits/report.html"
+
+demo-lm: .venv/.installed-lm
+	.venv/bin/sparring run smollm2
+	@echo "The report is $(CURDIR)/sparring-runs/smollm2/report.html"
 
 test: .venv/.installed-dev
 	OMP_NUM_THREADS=1 .venv/bin/pytest -n 2
@@ -28,9 +32,13 @@ set-up: .venv/.installed-dev
 	$(PIP) torch -e .
 	@touch $@
 
+.venv/.installed-lm: .venv/bin/python $(INPUTS)
+	$(PIP) torch -e ".[lm]"
+	@touch $@ .venv/.installed
+
 .venv/.installed-dev: .venv/bin/python $(INPUTS)
 	$(PIP) torch -e ".[dev]"
-	@touch $@ .venv/.installed
+	@touch $@ .venv/.installed .venv/.installed-lm
 
 clean:
 	rm -rf .venv sparring-runs build dist .pytest_cache .ruff_cache

@@ -1,6 +1,7 @@
 """The command line: one verb per function, and every mistake of the user's answered with one sentence."""
 
 import functools
+import re
 import shlex
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from sparring.core.errors import InvalidSpec, RunMismatch, SparringError
 if TYPE_CHECKING:
     from sparring.config import Recipe
     from sparring.measure.scorecard import Scorecard
+    from sparring.red_recipe import RedRecipe
 
 _RUNS = Path("sparring-runs")
 _REPORT = "report.html"
@@ -37,6 +39,8 @@ Weights = Annotated[Path | None, typer.Option("--weights", help="Weights to load
 RecipeName = Annotated[
     str | None, typer.Option("--recipe", help="Takes what no flag says from a recipe: its name or a YAML file.")
 ]
+_TARGETS = "smollm2, a model's folder, a GGUF file, http://address/v1, or file.py:function."
+ModelName = Annotated[str | None, typer.Option("--model", help="Which of an endpoint's models.")]
 Norm = Annotated[str | None, typer.Option("--norm", help="inf (the default), 2 or 1.")]
 Radius = Annotated[str | None, typer.Option("--radius", help="In input units, such as 0.1 or 8/255.")]
 SeedValue = Annotated[int | None, typer.Option("--seed", help="Same seed, same result.")]
@@ -85,13 +89,24 @@ def run(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or a YAML file.")],
     out: Out = None,
     seed: SeedValue = None,
+    cases: Annotated[int | None, typer.Option("--cases", help="Places per harm, in a red-team recipe.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", help="As many cases as fit, in a red-team recipe.")
+    ] = None,
 ) -> None:
     """Carry out a recipe: train its defences side by side, measure all of them, write a report."""
     from sparring import run as runs
     from sparring.config import read_recipe
     from sparring.console import Bars
+    from sparring.red_recipe import RedRecipe
 
     asked = read_recipe(recipe)
+    if isinstance(asked, RedRecipe):
+        changes = {key: value for key, value in (("seed", seed), ("cases", cases)) if value is not None}
+        _red_team(asked.model_copy(update=changes), out, minutes, f"sparring run {recipe}")
+        return
+    if cases is not None or minutes is not None:
+        raise InvalidSpec(f"--cases and --minutes scale red-team recipes; {recipe} is none.")
     asked = asked if seed is None else asked.model_copy(update={"seed": seed})
     folder = out or _RUNS / asked.name
     with Bars() as bars:
@@ -175,6 +190,49 @@ def harden(
     print(
         f"measure them: sparring measure {target or '--recipe ' + str(recipe)} --weights {folder / 'weights.safetensors'} ..."
     )
+
+
+@verb
+def redteam(
+    target: Annotated[str, typer.Argument(metavar="TARGET", help=_TARGETS)],
+    model: ModelName = None,
+    red: Annotated[str | None, typer.Option("--red", help="The red language model, named like the target.")] = None,
+    harm: Annotated[list[str] | None, typer.Option("--harm", help="A name or a node; may be repeated.")] = None,
+    attack: Annotated[list[str] | None, typer.Option("--attack", help="A name or a node; may be repeated.")] = None,
+    system: Annotated[str, typer.Option("--system", help="System prompt that the target works under.")] = "",
+    cases: Annotated[int, typer.Option("--cases", help="Places per harm, for each attack.")] = 40,
+    minutes: Annotated[float | None, typer.Option("--minutes", help="As many cases as fit into so much time.")] = None,
+    seed: SeedValue = None,
+    out: Out = None,
+) -> None:
+    """Red-team a language model, an endpoint or a function of yours, and write its scorecard."""
+    asked = _red_recipe(target, model, red, harm, attack, system, cases, seed, {"as-is": None}, [])
+    _red_team(asked, out, minutes, _command())
+
+
+@verb
+def repair(
+    target: Annotated[str, typer.Argument(metavar="TARGET", help=_TARGETS)],
+    model: ModelName = None,
+    repair: Annotated[
+        list[str] | None, typer.Option("--repair", help="A name or a node, such as blocklist; may be repeated.")
+    ] = None,
+    red: Annotated[str | None, typer.Option("--red", help="The red language model, named like the target.")] = None,
+    harm: Annotated[list[str] | None, typer.Option("--harm", help="A name or a node; may be repeated.")] = None,
+    seen: Annotated[list[str] | None, typer.Option("--seen", help="Attacks that the repairs learn from.")] = None,
+    attack: Annotated[list[str] | None, typer.Option("--attack", help="A name or a node; may be repeated.")] = None,
+    system: Annotated[str, typer.Option("--system", help="System prompt that the target works under.")] = "",
+    cases: Annotated[int, typer.Option("--cases", help="Places per harm, for each attack.")] = 40,
+    minutes: Annotated[float | None, typer.Option("--minutes", help="As many cases as fit into so much time.")] = None,
+    seed: SeedValue = None,
+    out: Out = None,
+) -> None:
+    """Repair a language model with what breaks it, and measure it before and after."""
+    nodes = [_node(one) for one in repair or ["blocklist", "prompt_augmentation"]]
+    named = {node["use"].rpartition(".")[2].replace("_", "-"): node for node in nodes}
+    looked = [_node(one) for one in seen or ["learned.zero_shot"]]
+    asked = _red_recipe(target, model, red, harm, attack, system, cases, seed, {"as-is": None, **named}, looked)
+    _red_team(asked, out, minutes, _command())
 
 
 @verb
@@ -304,6 +362,52 @@ def list_(
             table.add_row(*[getattr(entry, key) for key in shown])
         out.print(table)
         out.print()
+
+
+def _red_recipe(
+    target: str,
+    model: str | None,
+    red: str | None,
+    harms: list[str] | None,
+    attacks: list[str] | None,
+    system: str,
+    cases: int,
+    seed: int | None,
+    repairs: dict[str, Any],
+    seen: list[dict[str, Any]],
+) -> "RedRecipe":
+    """A red-team recipe out of flags."""
+    from sparring.red_recipe import HARMS, parse_red_recipe
+
+    nodes = [_node(HARMS.get(one, one)) for one in harms or list(HARMS)]
+    stem = target.partition(":")[0] if ".py:" in target else target
+    data = {
+        "name": re.sub(r"[^\w.-]+", "-", Path(stem).stem).strip("-") or "target",
+        "seed": seed,
+        "target": _here(target),
+        "model": model,
+        "system": system,
+        "red": red and _here(red),
+        "harms": {node["use"].rpartition(".")[2].lower(): node for node in nodes},
+        "cases": cases,
+        "seen": seen,
+        "attacks": [_node(one) for one in attacks or ["learned.zero_shot", "learned.few_shot"]],
+        "repairs": repairs,
+    }
+    return parse_red_recipe({key: value for key, value in data.items() if value is not None})
+
+
+def _red_team(asked: "RedRecipe", out: Path | None, minutes: float | None, command: str) -> None:
+    """One campaign with its bars, table and report."""
+    from sparring import red_team
+    from sparring.console import Bars
+
+    folder = out or _RUNS / asked.name
+    with Bars() as bars:
+        cards = red_team.run(
+            asked, folder, minutes=minutes, progress=lambda name: bars.within(f"{name}: "), tell=bars.say
+        )
+    _tell(list(cards.values()), folder / _REPORT, asked.name, command)
 
 
 def _asked(target: str | None, recipe: str | None, **flags: Any) -> "Recipe":

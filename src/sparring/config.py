@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
@@ -29,6 +29,9 @@ from sparring.domains.image.data import arrays
 from sparring.domains.image.target import Classifier
 from sparring.domains.image.weights import load_weights
 from sparring.measure.limits import Limits
+
+if TYPE_CHECKING:
+    from sparring.red_recipe import RedRecipe
 
 SHIPPED = Path(__file__).parent / "recipes"
 DATA = {
@@ -230,7 +233,7 @@ class Recipe(BaseModel):
         return reference
 
 
-def read_recipe(name: str | Path) -> Recipe:
+def read_recipe(name: str | Path) -> "Recipe | RedRecipe":
     """A shipped recipe by its name, or a YAML file by its path.
 
     Raises:
@@ -252,7 +255,12 @@ def read_recipe(name: str | Path) -> Recipe:
         raise InvalidSpec(f"{path} is not readable YAML: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict):
         raise InvalidSpec(f"{path} holds no recipe: expected a mapping with target, data and threat.")
-    return parse_recipe({"name": path.stem, **data}, path.parent)
+    data = {"name": path.stem, **data}
+    if "harms" in data:
+        from sparring.red_recipe import parse_red_recipe
+
+        return parse_red_recipe(data, path.parent)
+    return parse_recipe(data, path.parent)
 
 
 def parse_recipe(data: Mapping[str, Any], base: Path = Path()) -> Recipe:

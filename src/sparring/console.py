@@ -47,6 +47,10 @@ class Bars:
         """The same bars, with names that begin with a prefix."""
         return Bars(prefix, self._bars)
 
+    def say(self, line: str) -> None:
+        """A line above the bars."""
+        self._bars.console.print(line, markup=False, highlight=False)
+
     def start(self, name: str, total: int) -> None:
         if name in self._tasks:
             self._bars.reset(self._tasks[name], total=total)

@@ -24,6 +24,14 @@ from sparring.measure.limits import Limits
 
 Node = dict[str, Any]
 
+# What `sparring redteam --harm NAME` calls them.
+HARMS = {
+    "offence": "language.harms.offence",
+    "leak": "language.harms.leak",
+    "contact": "language.harms.contact",
+    "bias": "language.harms.bias",
+    "dialogue": "language.harms.dialogue",
+}
 _GIVEN = ("harms", "red", "families")  # what a node is given where it takes it and names none
 _THREAT: Node = {"use": "language.threat.Prompts"}
 _VITALS: list[Node] = [
@@ -42,6 +50,8 @@ class RedRecipe(BaseModel):
         target: a constructor call such as `{use: language.smollm2.smollm2}`, a folder or GGUF file, the address of an
             endpoint, or `path/to/file.py:function` (a function of one text is the target itself, one without
             parameters returns it).
+        model: which of an endpoint's models.
+        system: prompt that the target works under.
         red: the red language model, named like the target; null lets the target's own base model play it.
         harms: name -> node. Everything here that takes `harms` is given them.
         cases: places for attempts per harm, for each attack.
@@ -60,6 +70,8 @@ class RedRecipe(BaseModel):
     name: str = Field(pattern=r"^[\w.-]+$")
     seed: int = 0
     target: Node | str
+    model: str | None = None
+    system: str = ""
     red: Node | str | None = None
     harms: dict[str, Node]
     cases: int = Field(default=40, ge=1)

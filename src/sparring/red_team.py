@@ -199,7 +199,8 @@ def _opened(reference: Any, recipe: RedRecipe) -> Chat:
     if isinstance(reference, dict):
         found = build(reference)
         return open_chat(found)
+    settings = {"model": recipe.model or "", "system": recipe.system, "seed": recipe.seed}
     if found := FILE.fullmatch(reference):
         return open_chat(user_function(recipe.base / found["path"], found["function"]))
     inside = recipe.base / reference
-    return open_chat(str(inside) if inside.exists() else reference)
+    return open_chat(str(inside) if inside.exists() else reference, **settings)
