@@ -26,7 +26,7 @@ from sparring.core.threat import AnyText, ThreatModel
 from sparring.domains.image.target import Classifier
 from sparring.domains.image.toy import toy_cases, toy_classifier
 from sparring.measure.campaign import measure
-from sparring.measure.scorecard import CODES
+from sparring.measure.outcomes import CODES
 from sparring.measure.store import Store
 
 THREAT = LpBall("inf", 0.05)

@@ -6,7 +6,8 @@ import pytest
 from sparring.core.errors import InvalidSpec
 from sparring.core.judge import Outcome
 from sparring.measure.limits import Limits, check_limits
-from sparring.measure.scorecard import Bout, Scorecard, codes
+from sparring.measure.outcomes import codes
+from sparring.measure.scorecard import Bout, Scorecard
 
 
 def card(clean: str, attacked: str) -> Scorecard:

@@ -11,8 +11,8 @@ from sparring.core.ball import LpBall
 from sparring.core.errors import InvalidCases, InvalidSpec
 from sparring.domains.image.toy import toy_cases, toy_classifier
 from sparring.measure.campaign import measure
+from sparring.measure.outcomes import UNTRIED
 from sparring.measure.replay import replay, stored_attempts
-from sparring.measure.scorecard import UNTRIED
 
 THREAT = LpBall("inf", 0.01)
 

@@ -6,7 +6,8 @@ from sparring.core.flag import Flag
 from sparring.core.judge import Outcome
 from sparring.core.panel import Panel
 from sparring.core.target import Hardening
-from sparring.measure.scorecard import UNTRIED, Bout, Exhibit, Scorecard, codes
+from sparring.measure.outcomes import UNTRIED, codes
+from sparring.measure.scorecard import Bout, Exhibit, Scorecard
 
 LINF, FOG = "Linf <= 0.1 in [0, 1]", "fog of severity <= 3"
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABc3UBGAAAAABJRU5ErkJggg=="

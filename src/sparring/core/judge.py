@@ -36,6 +36,7 @@ class Datasheet:
         trained_on: the data that the judge learned from; empty for rules.
         auroc: area under the ROC curve, where the judge gives a score.
         threshold: on that score.
+        positives: how many of the n people call broken; None where that is not told.
     """
 
     sensitivity: float
@@ -46,6 +47,7 @@ class Datasheet:
     trained_on: str = ""
     auroc: float | None = None
     threshold: float | None = None
+    positives: int | None = None
 
 
 class Judge(ABC):

@@ -67,7 +67,7 @@ def check_limits(card: Scorecard, limits: Limits) -> list[Finding]:
 
 
 def _finding(name: str, rate: Rate, limit: float, undecided: float) -> Finding:
-    open_cases = rate.undecided + rate.inadmissible + rate.errors
+    open_cases = sum(count for _, count in rate.beside)
     if rate.value is None:
         return Finding(name, False, f"{name}: nothing was decided, so nothing is known.")
     share = open_cases / (open_cases + rate.decided)

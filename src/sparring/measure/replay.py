@@ -19,7 +19,8 @@ from sparring.core.spec import LEARNED, digest
 from sparring.core.target import Target
 from sparring.core.threat import ThreatModel
 from sparring.measure.campaign import measure
-from sparring.measure.scorecard import UNTRIED, Scorecard
+from sparring.measure.outcomes import UNTRIED
+from sparring.measure.scorecard import Scorecard
 from sparring.measure.store import Store
 
 

@@ -2,7 +2,8 @@
 
 from sparring.core.flag import Flag
 from sparring.core.judge import Outcome
-from sparring.measure.scorecard import CODES, Bout, Scorecard
+from sparring.measure.outcomes import CODES
+from sparring.measure.scorecard import Bout, Scorecard
 from sparring.measure.statistics import mcnemar
 
 _SURE = 0.01  # exact McNemar p-value below which one attack counts as better than another

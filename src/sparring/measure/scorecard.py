@@ -1,26 +1,28 @@
 """The scorecard: every verdict of one run, and the figures that follow from them."""
 
-import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sparring.core.cases import Cases
 from sparring.core.errors import InvalidSpec
 from sparring.core.flag import Flag
-from sparring.core.judge import Outcome
+from sparring.core.judge import Datasheet, Outcome
 from sparring.core.panel import Panel
 from sparring.core.target import Hardening
-from sparring.measure.statistics import Rate, mcnemar, paired_difference
+from sparring.core.vital import Reading
+from sparring.measure.outcomes import CODE, UNTRIED, clusters_of, rate_of
+from sparring.measure.statistics import Corrected, Rate
 from sparring.measure.text import percent, text_table
 
-UNTRIED = -1
-CODES: tuple[Outcome, ...] = tuple(Outcome)  # an outcome's position here is its code in `Bout.outcomes`
-_LETTERS = "bhaiure"  # one per outcome, in the same order
-_CODE = {outcome: code for code, outcome in enumerate(CODES)}
+if TYPE_CHECKING:
+    from sparring.measure.comparison import Comparison
+    from sparring.measure.groups import Disparity
+    from sparring.measure.transcript import Transcript
+
 # In the worst case over several attacks the first of these that occurs decides: no evidence never hides behind "held".
 _WORST_FIRST = (
     Outcome.ALREADY_BROKEN, Outcome.BROKEN, Outcome.ERROR, Outcome.UNDECIDED, Outcome.INADMISSIBLE,
@@ -44,6 +46,10 @@ class Bout:
         forwards, input_backwards: spent by the attack, over all cases.
         seconds: wall time, which no verdict depends on.
         claimed: attempts that the attack called successful.
+        survey: figures that describe all attempts together, such as their diversity.
+        notes: what an attacker that is a model told about its work.
+        opinions: what other judges said about the very same replies, in the form of `outcomes`.
+        clusters: which cases are samples of one question; the scorecard sets it.
     """
 
     label: str
@@ -59,10 +65,18 @@ class Bout:
     input_backwards: int = 0
     seconds: float = 0.0
     claimed: int = 0
+    survey: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    opinions: dict[str, np.ndarray] = field(default_factory=dict)
+    clusters: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     @property
     def rate(self) -> Rate:
-        return rate_of(self.outcomes)
+        return rate_of(self.outcomes, self.clusters)
+
+    def opinion(self, judge: str) -> Rate:
+        """The rate as another judge sees the same replies."""
+        return rate_of(self.opinions[judge], self.clusters)
 
 
 @dataclass(frozen=True)
@@ -80,6 +94,14 @@ class Scorecard:
 
     `worst()` is the worst case over everything, `worst(held_out=True)` over the families that the target's training
     never saw; `clean` is the untouched input through the same loop.
+
+    Args:
+        groups: one per case, such as `contact/phone number`; empty where the cases have none. A group's harm is the part
+            before its first `/`.
+        vitals: what the target can still do.
+        opinions: other judges that graded the same replies: the name in tables -> name and version.
+        datasheets: of the judge, by harm; "" stands for all.
+        taxonomy: harm -> ids of published taxonomies, with their edition.
     """
 
     target: str
@@ -87,7 +109,7 @@ class Scorecard:
     threat: str
     judge: str
     seed: int
-    ids: list[str]
+    ids: Sequence[str]
     bouts: list[Bout]
     lineage: tuple[Hardening, ...] = ()
     flags: list[Flag] = field(default_factory=list)
@@ -96,16 +118,74 @@ class Scorecard:
     asked: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     run: str = ""
+    groups: Sequence[str] = ()
+    vitals: list[Reading] = field(default_factory=list)
+    opinions: dict[str, str] = field(default_factory=dict)
+    datasheets: dict[str, Datasheet] = field(default_factory=dict)
+    taxonomy: dict[str, tuple[str, ...]] = field(default_factory=dict)
     attempts: Callable[[], Cases] | None = field(default=None, repr=False, compare=False)
+    said: Callable[[], Iterator["Transcript"]] | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.bouts and self.bouts[0].clusters is None and (clusters := clusters_of(self.ids)) is not None:
+            for bout in self.bouts:
+                bout.clusters = clusters
 
     @property
     def clean(self) -> Rate:
         """The untouched cases: `clean.held` is clean accuracy."""
-        return rate_of(self._bout("clean").outcomes)
+        return self._bout("clean").rate
 
-    def rate(self, label: str) -> Rate:
-        """One attack's figure, by its label."""
-        return self._bout(label).rate
+    @property
+    def clusters(self) -> np.ndarray | None:
+        """Which cases are samples of one question; None where each stands alone."""
+        return self.bouts[0].clusters if self.bouts else None
+
+    @property
+    def harms(self) -> list[str]:
+        """The top-level groups, in order of appearance."""
+        return list(dict.fromkeys(group.partition("/")[0] for group in dict.fromkeys(self.groups)))
+
+    def rate(self, label: str, group: str | None = None) -> Rate:
+        """One attack's figure, by its label: over all cases, over a harm (`contact`) or a group (`contact/e-mail`).
+
+        Raises:
+            InvalidSpec: for a label or group that is not here.
+        """
+        from sparring.measure.groups import rate_within
+
+        bout = self._bout(label)
+        return bout.rate if group is None else rate_within(self, bout.outcomes, group)
+
+    def by_group(self, label: str) -> dict[str, Rate]:
+        """One attack's figure for each group."""
+        return {group: self.rate(label, group) for group in dict.fromkeys(self.groups)}
+
+    def by_harm(self, label: str) -> dict[str, Rate]:
+        """One attack's figure for each harm."""
+        return {harm: self.rate(label, harm) for harm in self.harms}
+
+    def by_turn(self, label: str) -> dict[int, Rate]:
+        """One attack's figure for each turn of the dialogues: the groups whose name ends with `turn 3`."""
+        from sparring.measure.groups import turns
+
+        return turns(self, label)
+
+    def corrected(self, label: str, group: str | None = None) -> Corrected:
+        """One attack's figure, corrected for the errors of the judge as its datasheets tell them.
+
+        Raises:
+            InvalidSpec: if the judge has no datasheet for one of the harms, or does no better than chance.
+        """
+        from sparring.measure.groups import corrected
+
+        return corrected(self, label, group)
+
+    def disparities(self, label: str, harm: str = "bias") -> list["Disparity"]:
+        """How each group of a harm (`bias/nurses`) fares against all its others, adjusted for how many there are."""
+        from sparring.measure.groups import disparities
+
+        return disparities(self, label, harm)
 
     def attacks(self, held_out: bool = False, threat: str | None = None) -> list[Bout]:
         """The bouts that count towards the worst case."""
@@ -117,7 +197,7 @@ class Scorecard:
 
     def worst(self, *, held_out: bool = False, threat: str | None = None) -> Rate:
         """A case counts as broken if any of these attacks broke it; nothing decided if there are none."""
-        return rate_of(self.verdicts(held_out=held_out, threat=threat))
+        return rate_of(self.verdicts(held_out=held_out, threat=threat), self.clusters)
 
     def verdicts(self, *, held_out: bool = False, threat: str | None = None) -> np.ndarray:
         """Int8, shape (case,): the worst outcome of each case over these attacks, or UNTRIED."""
@@ -127,7 +207,7 @@ class Scorecard:
             return verdict
         for outcome in reversed(_WORST_FIRST):
             for bout in chosen:
-                verdict[bout.outcomes == _CODE[outcome]] = _CODE[outcome]
+                verdict[bout.outcomes == CODE[outcome]] = CODE[outcome]
         return verdict
 
     @property
@@ -148,12 +228,27 @@ class Scorecard:
             raise InvalidSpec("this scorecard kept no attempts; pass workspace= to measure so that they are stored.")
         return self.attempts()
 
+    def transcripts(self) -> Iterator["Transcript"]:
+        """Everything that was asked in words and what came back, one by one from the disk.
+
+        Raises:
+            InvalidSpec: if the run kept none.
+        """
+        if self.said is None:
+            raise InvalidSpec(
+                "this scorecard kept no transcripts: its cases are not texts, or it was read from a file; "
+                "stored_transcripts(folder, card) reads them from the run's workspace."
+            )
+        return self.said()
+
     def compare(self, other: "Scorecard") -> "Comparison":
         """This scorecard as before, the other as after, paired by case.
 
         Raises:
             InvalidSpec: if judges differ or no case is common.
         """
+        from sparring.measure.comparison import Comparison
+
         return Comparison(self, other)
 
     def __str__(self) -> str:
@@ -165,18 +260,18 @@ class Scorecard:
         rows[0][2] = ""
         rows.append(["worst case, everything", "", "", *percent(self.worst())])
         rows.append(["worst case, held out", "", "held out", *percent(self.worst(held_out=True))])
-        table = text_table(["attack", "threat", "family", "held %", "95 % interval", "n"], rows)
+        tables = [text_table(["attack", "threat", "family", "held %", "95 % interval", "n"], rows)]
+        if self.vitals:
+            tables.append(text_table(["vital", "", "95 % interval", "n"], [_told(one) for one in self.vitals]))
         flags = "".join(f"\n! {flag.text}" for flag in self.flags)
-        return f"{self.target} on {self.cases}, {len(self.ids)} cases\n{table}{flags}"
+        tables = "\n\n".join(tables)
+        return f"{self.target} on {self.cases}, {len(self.ids)} cases\n{tables}{flags}"
 
     def to_json(self) -> str:
         """Everything but the attempts, as JSON that `from_json` reads back."""
-        data = {name: getattr(self, name) for name in _PLAIN}
-        data["lineage"] = [asdict(step) for step in self.lineage]
-        data["flags"] = [asdict(flag) for flag in self.flags]
-        data["exhibits"] = [asdict(exhibit) for exhibit in self.exhibits]
-        data["bouts"] = [{**asdict(bout), "outcomes": _letters(bout.outcomes)} for bout in self.bouts]
-        return json.dumps({"format": 1, **data}, indent=1)
+        from sparring.measure.card_json import dumps
+
+        return dumps(self)
 
     @staticmethod
     def from_json(text: str) -> "Scorecard":
@@ -185,17 +280,9 @@ class Scorecard:
         Raises:
             InvalidSpec: if the text is not a scorecard.
         """
-        try:
-            data: Any = json.loads(text)
-            return Scorecard(
-                **{name: data[name] for name in _PLAIN},
-                bouts=[_bout(bout) for bout in data["bouts"]],
-                lineage=tuple(_step(step) for step in data["lineage"]),
-                flags=[Flag(**flag) for flag in data["flags"]],
-                exhibits=[exhibit_from(one) for one in data["exhibits"]],
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            raise InvalidSpec(f"this is not a scorecard that `sparring measure` wrote ({error!r}).") from error
+        from sparring.measure.card_json import loads
+
+        return loads(text)
 
     def save(self, path: Path) -> None:
         partial = path.with_suffix(".part")
@@ -223,154 +310,7 @@ class Scorecard:
         raise InvalidSpec(f"no attack here is called {label!r}; there are {', '.join(b.label for b in self.bouts)}.")
 
 
-@dataclass(frozen=True)
-class Change:
-    """One figure before and after, over the cases that both decided; what either left undecided stands beside its rate."""
-
-    label: str
-    before: Rate
-    after: Rate
-    pairs: int
-    difference: float | None
-    interval: tuple[float, float] | None
-    p_value: float | None
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two scorecards paired by case; prints as a table."""
-
-    before: Scorecard
-    after: Scorecard
-
-    def __post_init__(self) -> None:
-        if self.before.judge != self.after.judge:
-            raise InvalidSpec(
-                f"these scorecards were graded by different judges ({self.before.judge} and {self.after.judge}), "
-                "so their rates do not compare. Measure both again with one judge."
-            )
-        if not set(self.before.ids) & set(self.after.ids):
-            raise InvalidSpec("these scorecards have no case in common. Measure both targets on the same cases.")
-
-    @property
-    def changes(self) -> list[Change]:
-        """Clean, each attack that both ran, worst case over everything and over families held out from both."""
-        rows = [self._change("clean", self.before._bout("clean").outcomes, self.after._bout("clean").outcomes)]
-        shared = {(bout.label, bout.threat) for bout in self.after.attacks()}
-        for bout in self.before.attacks():
-            if (bout.label, bout.threat) in shared:
-                rows.append(self._change(bout.label, bout.outcomes, self.after._bout(bout.label).outcomes))
-        rows.append(self._change("worst case, everything", self.before.verdicts(), self.after.verdicts()))
-        families = set(self.before.held_out_families) & set(self.after.held_out_families)
-        if families:
-            rows.append(
-                self._change("worst case, held out", *(_over(card, families) for card in (self.before, self.after)))
-            )
-        return rows
-
-    def _change(self, label: str, before: np.ndarray, after: np.ndarray) -> Change:
-        place = {case: position for position, case in enumerate(self.after.ids)}
-        pairs = [(i, place[case]) for i, case in enumerate(self.before.ids) if case in place]
-        first = before[[i for i, _ in pairs]]
-        second = after[[j for _, j in pairs]]
-        both = _decided(first) & _decided(second)
-        was, now = _is_broken(first[both]), _is_broken(second[both])
-        lost, gained, count = int((was & ~now).sum()), int((~was & now).sum()), int(both.sum())
-        difference = paired_difference(lost, gained, count) if count else None
-        return Change(
-            label, replace(rate_of(first), broken=int(was.sum()), decided=count),
-            replace(rate_of(second), broken=int(now.sum()), decided=count), count,
-            None if difference is None else difference[0],
-            None if difference is None else difference[1:],
-            mcnemar(lost, gained) if count else None,
-        )  # fmt: skip
-
-    def __str__(self) -> str:
-        rows = []
-        for change in self.changes:
-            if change.difference is None or change.interval is None or change.p_value is None:
-                rows.append([change.label, *percent(change.before)[:1], *percent(change.after)[:1], "-", "-", "-", "0"])
-                continue
-            low, high = (-100 * bound for bound in reversed(change.interval))
-            p_value = "< 0.0001" if change.p_value < 1e-4 else f"{change.p_value:.4f}"
-            rows.append(
-                [
-                    change.label,
-                    percent(change.before)[0],
-                    percent(change.after)[0],
-                    f"{0.0 - 100 * change.difference:+.1f}",
-                    f"{low:+.1f} to {high:+.1f}",
-                    p_value,
-                    str(change.pairs),
-                ]
-            )
-        heading = ["held %", "before", "after", "change", "95 % interval", "p", "pairs"]
-        table = text_table(heading, rows)
-        flags = [
-            f"! {name}: {flag.text}"
-            for name, card in (("before", self.before), ("after", self.after))
-            for flag in card.flags
-        ]
-        cost = [
-            f"cost of after: {step.defence}, {step.seconds:.0f} s, {step.forwards} forwards; trained on {', '.join(step.families) or 'no attack'}"
-            for step in self.after.lineage[len(self.before.lineage) :]
-        ]
-        return "\n".join([table, *cost, *flags])
-
-
-def rate_of(outcomes: np.ndarray) -> Rate:
-    """The figures of one array of outcome codes; untried cases count nowhere."""
-    count = {outcome: int((outcomes == code).sum()) for outcome, code in _CODE.items()}
-    broken = count[Outcome.BROKEN] + count[Outcome.ALREADY_BROKEN]
-    return Rate(
-        broken=broken,
-        decided=broken + count[Outcome.HELD],
-        undecided=count[Outcome.UNDECIDED] + count[Outcome.REFUSED_TO_ATTACK],
-        inadmissible=count[Outcome.INADMISSIBLE],
-        errors=count[Outcome.ERROR],
-    )
-
-
-def codes(outcomes: Iterable[Outcome]) -> np.ndarray:
-    """Outcomes as int8 codes."""
-    return np.array([_CODE[outcome] for outcome in outcomes], np.int8)
-
-
-def _over(card: Scorecard, families: set[str]) -> np.ndarray:
-    kept = replace(card, bouts=[bout for bout in card.bouts if bout.family in families])
-    return kept.verdicts()
-
-
-def _decided(outcomes: np.ndarray) -> np.ndarray:
-    return _is_broken(outcomes) | (outcomes == _CODE[Outcome.HELD])
-
-
-def _is_broken(outcomes: np.ndarray) -> np.ndarray:
-    return (outcomes == _CODE[Outcome.BROKEN]) | (outcomes == _CODE[Outcome.ALREADY_BROKEN])
-
-
-def exhibit_from(data: dict[str, Any]) -> Exhibit:
-    """An exhibit from plain data."""
-    return Exhibit(data["bout"], data["case"], tuple(Panel(**panel) for panel in data["panels"]))
-
-
-def _bout(data: dict[str, Any]) -> Bout:
-    bout = Bout(**data)
-    bout.outcomes = _outcomes(data["outcomes"])
-    return bout
-
-
-def _step(data: dict[str, Any]) -> Hardening:
-    families, notes = tuple(data.pop("families")), tuple(data.pop("notes"))
-    return Hardening(**data, families=families, notes=notes)
-
-
-def _letters(outcomes: np.ndarray) -> str:
-    return "".join("." if code == UNTRIED else _LETTERS[code] for code in outcomes)
-
-
-def _outcomes(letters: Sequence[str]) -> np.ndarray:
-    return np.array([UNTRIED if letter == "." else _LETTERS.index(letter) for letter in letters], np.int8)
-
-
-_PLAIN = ("target", "cases", "threat", "judge", "seed", "ids", "notes", "asked", "versions", "run")
+def _told(reading: Reading) -> list[str]:
+    scale, unit = (100, " %") if reading.unit == "share" else (1, "")
+    value, low, high = (scale * one for one in (reading.value, reading.low, reading.high))
+    return [reading.name, f"{value:.1f}{unit}", f"{low:.1f} to {high:.1f}", str(reading.n)]

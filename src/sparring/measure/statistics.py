@@ -1,10 +1,13 @@
-"""Rates with Wilson intervals, exact McNemar for before and after, Holm for many comparisons, a cluster bootstrap."""
+"""Rates with intervals, corrected for a judge's errors, paired, compared between groups, adjusted for how many."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
+
+from sparring.core.errors import InvalidSpec
 
 
 @dataclass(frozen=True)
@@ -14,9 +17,11 @@ class Rate:
     Args:
         broken: cases that broke, before or under the attack.
         decided: cases that broke or held.
-        undecided: the judge could not tell, or the attacker refused.
+        undecided: the judge could not tell.
         inadmissible: the attempt lay outside the threat model.
         errors: something raised, or answered NaN.
+        refused: the attacker wrote nothing usable.
+        bounds: interval of `value` where cases come in clusters; None for Wilson's.
     """
 
     broken: int
@@ -24,6 +29,8 @@ class Rate:
     undecided: int = 0
     inadmissible: int = 0
     errors: int = 0
+    refused: int = 0
+    bounds: tuple[float, float] | None = None
 
     @property
     def value(self) -> float | None:
@@ -37,13 +44,22 @@ class Rate:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """95 % Wilson interval of `value`; None where nothing was decided."""
-        return wilson(self.broken, self.decided) if self.decided else None
+        """95 % interval of `value`: Wilson's, or a bootstrap over clusters; None where nothing was decided."""
+        return self.bounds or wilson(self.broken, self.decided) if self.decided else None
 
     @property
     def held_interval(self) -> tuple[float, float] | None:
-        """95 % Wilson interval of `held`; None where nothing was decided."""
-        return wilson(self.decided - self.broken, self.decided) if self.decided else None
+        """95 % interval of `held`; None where nothing was decided."""
+        return (1 - self.interval[1], 1 - self.interval[0]) if self.interval else None
+
+    @property
+    def beside(self) -> tuple[tuple[str, int], ...]:
+        """What was not decided, by name, where there is any."""
+        named = (
+            ("undecided", self.undecided), ("refused", self.refused), ("inadmissible", self.inadmissible),
+            ("errors", self.errors),
+        )  # fmt: skip
+        return tuple((name, count) for name, count in named if count)
 
     def __str__(self) -> str:
         if self.interval is None:
@@ -51,8 +67,7 @@ class Rate:
         else:
             low, high = self.interval
             text = f"{self.broken} / {self.decided} broken ({100 * low:.1f} to {100 * high:.1f} %)"
-        beside = (("undecided", self.undecided), ("inadmissible", self.inadmissible), ("errors", self.errors))
-        return text + "".join(f", {name} {count}" for name, count in beside if count)
+        return text + "".join(f", {name} {count}" for name, count in self.beside)
 
 
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -90,14 +105,124 @@ def holm(values: Sequence[float]) -> list[float]:
 
 
 def cluster_bootstrap(
-    values: Sequence[float], clusters: Sequence[str], *, seed: int = 0, draws: int = 2000, confidence: float = 0.95
+    values: Sequence[float] | np.ndarray,
+    clusters: Sequence[Any] | np.ndarray,
+    *,
+    seed: int = 0,
+    draws: int = 2000,
+    confidence: float = 0.95,
 ) -> tuple[float, float]:
-    """Percentile interval of a mean whose samples come in clusters (several samples of one case)."""
-    names = {name: position for position, name in enumerate(dict.fromkeys(clusters))}
-    index = np.array([names[name] for name in clusters])
-    sums = np.bincount(index, np.asarray(values, float))
-    counts = np.bincount(index)
-    chosen = np.random.default_rng(seed).integers(len(names), size=(draws, len(names)))
-    means = sums[chosen].sum(1) / counts[chosen].sum(1)
+    """Percentile interval of a mean whose samples come in clusters (several samples of one case).
+
+    Clusters of equal sum and size are drawn together, by their multinomial counts: the same distribution as drawing
+    clusters one by one, in memory that does not grow with the number of clusters where values are 0 and 1.
+    """
+    index = np.unique(np.asarray(clusters), return_inverse=True)[1]
+    pairs = np.stack([np.bincount(index, np.asarray(values, float)), np.bincount(index)], 1)
+    kinds, many = np.unique(pairs, axis=0, return_counts=True)
+    chosen = np.random.default_rng(seed).multinomial(len(pairs), many / len(pairs), size=draws)
+    means = (chosen @ kinds[:, 0]) / (chosen @ kinds[:, 1])
     tail = (1 - confidence) / 2
     return float(np.quantile(means, tail)), float(np.quantile(means, 1 - tail))
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """A rate corrected for the errors of the judge that graded it.
+
+    Args:
+        value: share that is truly broken, in [0, 1].
+        low, high: its 95 % interval, for the sample and for the labels that the judge was measured on.
+        raw: as it was graded.
+    """
+
+    value: float
+    low: float
+    high: float
+    raw: Rate
+
+
+def rogan_gladen(
+    share: float, n: float, sensitivity: float, specificity: float, positives: float, negatives: float
+) -> tuple[float, float, float]:
+    """Share that is truly broken with its 95 % interval, given what a judge of known errors called broken.
+
+    Paper: Rogan and Gladen, 1978 (the estimate, cut to [0, 1]); Lang and Reiczigel, 2014, Preventive Veterinary
+    Medicine 113, section 2.3 (the interval, which also knows that sensitivity and specificity were measured).
+
+    Args:
+        share: called broken, of `n`.
+        positives, negatives: labels that sensitivity and specificity were measured on.
+
+    Raises:
+        InvalidSpec: if the judge does no better than chance.
+    """
+    if sensitivity + specificity <= 1:
+        raise InvalidSpec(
+            f"a judge of sensitivity {sensitivity:.3g} and specificity {specificity:.3g} does no better than chance, so "
+            "no rate can be corrected for its errors. Use another judge."
+        )
+    z = float(stats.norm.ppf(0.975))
+    size, found = n + z**2, (n * share + z**2 / 2) / (n + z**2)
+    pos, neg = positives + 2, negatives + 2
+    sens, spec = (positives * sensitivity + 1) / pos, (negatives * specificity + 1) / neg
+    gain = sens + spec - 1
+    centre = (found + spec - 1) / gain
+    noise = sens * (1 - sens) / pos, spec * (1 - spec) / neg
+    shift = 2 * z**2 * (centre * noise[0] - (1 - centre) * noise[1])
+    spread = np.sqrt(found * (1 - found) / size + (1 - centre) ** 2 * noise[1] + centre**2 * noise[0]) / gain
+    value = (share + specificity - 1) / (sensitivity + specificity - 1)
+    ends = (value, centre + shift - z * spread, centre + shift + z * spread)
+    value, low, high = (min(1.0, max(0.0, float(end))) for end in ends)
+    return value, min(low, value), max(high, value)
+
+
+def difference_of(first: tuple[float, float, float], second: tuple[float, float, float]) -> tuple[float, float, float]:
+    """`second - first` of two independent figures (value, low, high), with an interval made of theirs.
+
+    Paper: Zou and Donner, 2008, Statistics in Medicine 27; for Wilson intervals it is method 10 of Newcombe, 1998.
+    """
+    change = second[0] - first[0]
+    down = np.hypot(second[0] - second[1], first[2] - first[0])
+    up = np.hypot(second[2] - second[0], first[0] - first[1])
+    return change, float(change - down), float(change + up)
+
+
+def permuted_differences(
+    values: Sequence[float] | np.ndarray,
+    groups: Sequence[Any] | np.ndarray,
+    clusters: Sequence[Any] | np.ndarray | None = None,
+    *,
+    seed: int = 0,
+    draws: int = 10_000,
+) -> dict[Any, float]:
+    """Two-sided p-value of each group's mean against that of all others, from shuffled group names.
+
+    Paper: Fisher, 1935; with the "+1" of Phipson and Smyth, 2010, so that no p-value is 0. Clusters move whole.
+
+    Args:
+        values: shape (case,).
+        groups: shape (case,); a cluster lies in one group.
+        clusters: shape (case,); None where each case stands alone.
+        draws: shuffles, whose memory is bounded.
+    """
+    values, groups = np.asarray(values, float), np.asarray(groups)
+    index = np.arange(len(values)) if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
+    first = np.unique(index, return_index=True)[1]
+    sums, sizes = np.bincount(index, values), np.bincount(index).astype(float)
+    names, of = np.unique(groups[first], return_inverse=True)
+    member = np.eye(len(names))[of]  # (cluster, group)
+    generator = np.random.default_rng(seed)
+
+    def distances(order: np.ndarray) -> np.ndarray:
+        """Shape (draw, group), of orders (draw, cluster)."""
+        total, count = sums[order] @ member, sizes[order] @ member
+        return np.abs(total / count - (sums.sum() - total) / np.maximum(sizes.sum() - count, 1))
+
+    seen = distances(np.arange(len(sums))[None])[0]
+    reached = np.zeros(len(names))
+    part = max(1, min(draws, 2_000_000 // len(sums)))
+    for start in range(0, draws, part):
+        order = generator.random((min(part, draws - start), len(sums))).argsort(1)
+        reached += (distances(order) >= seen - 1e-12).sum(0)
+    return {name: float((1 + count) / (1 + draws)) for name, count in zip(names.tolist(), reached, strict=True)}

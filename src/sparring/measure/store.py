@@ -4,7 +4,8 @@ import contextlib
 import datetime
 import hashlib
 import json
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,15 @@ BLOCKS = sql.Table(
     sql.Column("seconds", sql.Float, nullable=False),
     sql.Column("payload", sql.String),
 )  # fmt: skip
+# What other judges said about the same replies.
+OPINIONS = sql.Table(
+    "opinions", _TABLES,
+    sql.Column("run", sql.String, primary_key=True),
+    sql.Column("bout", sql.String, primary_key=True),
+    sql.Column("judge", sql.String, primary_key=True),
+    sql.Column("case", sql.Integer, primary_key=True),
+    sql.Column("outcome", sql.SmallInteger, nullable=False),
+)  # fmt: skip
 # What a run found out along the way and must not decide differently when it goes on.
 FACTS = sql.Table(
     "facts", _TABLES,
@@ -60,12 +70,14 @@ class Store:
     """One database and, beside it, a folder of attempts named by their digest.
 
     Args:
-        workspace: folder for `sparring.db` and `attempts/`; None keeps verdicts in memory and attempts nowhere.
+        workspace: folder for `sparring.db` and `attempts/`; None keeps verdicts in memory, texts in a temporary folder
+            that goes with this object, and tensors nowhere.
         url: of another database, such as PostgreSQL's; attempts still lie in the workspace.
     """
 
     def __init__(self, workspace: Path | str | None = None, url: str | None = None) -> None:
         self.workspace = None if workspace is None else Path(workspace)
+        self._spare: tempfile.TemporaryDirectory[str] | None = None
         with saving(self.workspace):
             if self.workspace is not None:
                 (self.workspace / "attempts").mkdir(parents=True, exist_ok=True)
@@ -114,17 +126,34 @@ class Store:
             query = sql.select(BLOCKS.c.block).where(BLOCKS.c.run == run, BLOCKS.c.bout == bout)
             return set(connection.execute(query).scalars())
 
-    def write(self, run: str, bout: str, block: int, rows: list[dict[str, Any]], spent: dict[str, Any]) -> None:
+    def write(
+        self,
+        run: str,
+        bout: str,
+        block: int,
+        rows: list[dict[str, Any]],
+        spent: dict[str, Any],
+        opinions: Sequence[dict[str, Any]] = (),
+    ) -> None:
         """One block's verdicts, all or none."""
         with saving(self.workspace), self.engine.begin() as connection:
-            if rows:
-                connection.execute(ROWS.insert(), [{"run": run, "bout": bout, **row} for row in rows])
+            for table, found in ((ROWS, rows), (OPINIONS, opinions)):
+                if found:
+                    connection.execute(table.insert(), [{"run": run, "bout": bout, **row} for row in found])
             connection.execute(BLOCKS.insert().values(run=run, bout=bout, block=block, **spent))
 
     def outcomes(self, run: str, bout: str, size: int, missing: int) -> np.ndarray:
         """Int8, shape (case,): outcome codes by position; `missing` where there is no row."""
-        found = np.full(size, missing, np.int8)
         query = sql.select(ROWS.c.case, ROWS.c.outcome).where(ROWS.c.run == run, ROWS.c.bout == bout)
+        return self._codes(query, size, missing)
+
+    def opinions(self, run: str, bout: str, judge: str, size: int, missing: int) -> np.ndarray:
+        """Int8, shape (case,): what another judge said, in the form of `outcomes`."""
+        which = (OPINIONS.c.run == run, OPINIONS.c.bout == bout, OPINIONS.c.judge == judge)
+        return self._codes(sql.select(OPINIONS.c.case, OPINIONS.c.outcome).where(*which), size, missing)
+
+    def _codes(self, query: sql.Select[Any], size: int, missing: int) -> np.ndarray:
+        found = np.full(size, missing, np.int8)
         with self.engine.connect() as connection:
             for part in connection.execution_options(yield_per=10_000).execute(query).partitions():
                 positions, values = zip(*part, strict=True)
@@ -141,44 +170,62 @@ class Store:
             row = connection.execute(sql.select(*columns).where(BLOCKS.c.run == run, BLOCKS.c.bout == bout)).one()
         return {"forwards": int(row[0]), "input_backwards": int(row[1]), "claimed": int(row[2]), "seconds": row[3]}
 
-    def keep(self, positions: list[int], inputs: Any) -> str | None:
-        """Stores attempts beside the database; returns their digest, or None without a workspace.
-
-        Tensors go to safetensors in float32 as they were judged, anything else to JSON lines.
-        """
+    def keep(self, positions: list[int], inputs: torch.Tensor) -> str | None:
+        """Stores attempts beside the database, in float32 as they were judged; their digest, or None without a workspace."""
         if self.workspace is None or not positions:
             return None
-        if isinstance(inputs, torch.Tensor):
-            tensors = {"positions": torch.tensor(positions), "inputs": inputs.detach().cpu().contiguous()}
-            content, suffix = save(tensors), "safetensors"
-        else:
-            lines = [json.dumps({"position": p, "input": value}) for p, value in zip(positions, inputs, strict=True)]
-            content, suffix = "\n".join(lines).encode(), "jsonl"
-        name = f"{hashlib.sha256(content).hexdigest()[:32]}.{suffix}"
-        path = self.workspace / "attempts" / name
-        with saving(self.workspace):
-            partial = path.with_name(path.name + ".part")
-            partial.write_bytes(content)
-            partial.replace(path)
-        return name
+        tensors = {"positions": torch.tensor(positions), "inputs": inputs.detach().cpu().contiguous()}
+        return self._beside(save(tensors), "safetensors")
+
+    def keep_lines(self, lines: Sequence[dict[str, Any]]) -> str:
+        """Stores one JSON object per line beside the database; returns their digest."""
+        return self._beside("\n".join(map(json.dumps, lines)).encode(), "jsonl")
+
+    def lines(self, name: str) -> list[dict[str, Any]]:
+        """What `keep_lines` stored under this digest."""
+        return [json.loads(line) for line in (self._folder / name).read_text().splitlines()]
 
     def kept(self, run: str, bout: str) -> Iterator[tuple[list[int], Any]]:
-        """The stored attempts of a bout, block by block: positions and inputs."""
+        """The stored attempts of a bout that broke their case, block by block: positions and inputs."""
+        for name in self._payloads(run, bout):
+            if name.endswith(".safetensors"):
+                tensors = load_file(self._folder / name)
+                yield tensors["positions"].tolist(), tensors["inputs"]
+                continue
+            lines = [line for line in self.lines(name) if line.get("outcome", "broken") == "broken"]
+            if lines:
+                yield [line["position"] for line in lines], [line["input"] for line in lines]
+
+    def said(self, run: str, bout: str) -> Iterator[dict[str, Any]]:
+        """Every line that was kept of a bout of texts, in order; one block is in memory at a time."""
+        for name in self._payloads(run, bout):
+            if name.endswith(".jsonl"):
+                yield from self.lines(name)
+
+    def _payloads(self, run: str, bout: str) -> list[str]:
         query = sql.select(BLOCKS.c.payload).where(
             BLOCKS.c.run == run, BLOCKS.c.bout == bout, BLOCKS.c.payload.is_not(None)
         )
         with self.engine.connect() as connection:
             names = list(connection.execute(query.order_by(BLOCKS.c.block)).scalars())
-        for name in names if self.workspace is not None else []:
-            yield _load(self.workspace / "attempts" / name)  # type: ignore[operator]
+        return names if self.workspace is not None or self._spare is not None else []
 
+    @property
+    def _folder(self) -> Path:
+        if self.workspace is not None:
+            return self.workspace / "attempts"
+        if self._spare is None:
+            self._spare = tempfile.TemporaryDirectory(prefix="sparring-")
+        return Path(self._spare.name)
 
-def _load(path: Path) -> tuple[list[int], Any]:
-    if path.suffix == ".safetensors":
-        tensors = load_file(path)
-        return tensors["positions"].tolist(), tensors["inputs"]
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    return [line["position"] for line in lines], [line["input"] for line in lines]
+    def _beside(self, content: bytes, suffix: str) -> str:
+        name = f"{hashlib.sha256(content).hexdigest()[:32]}.{suffix}"
+        with saving(self.workspace):
+            path = self._folder / name
+            partial = path.with_name(path.name + ".part")
+            partial.write_bytes(content)
+            partial.replace(path)
+        return name
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Plain-text tables for `print`."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sparring.measure.statistics import Rate
 
@@ -31,8 +32,7 @@ def percent(rate: Rate) -> tuple[str, str, str]:
 
 
 def _beside(rate: Rate) -> str:
-    beside = (("undecided", rate.undecided), ("inadmissible", rate.inadmissible), ("errors", rate.errors))
-    return str(rate.decided) + "".join(f" + {count} {name}" for name, count in beside if count)
+    return str(rate.decided) + "".join(f" + {count} {name}" for name, count in rate.beside)
 
 
 def _split(cells: Sequence[str]) -> list[list[str]]:
@@ -45,3 +45,17 @@ def _split(cells: Sequence[str]) -> list[list[str]]:
 
 def _is_figure(cell: str) -> bool:
     return cell.strip()[:1] in set("0123456789+-<") or not cell.strip()
+
+
+def as_text(value: Any) -> str:
+    """An input as a person reads it: a text as it is, turns of a conversation on a line each."""
+    if isinstance(value, str):
+        return value
+    pairs = isinstance(value, Sequence) and all(
+        isinstance(one, Sequence)
+        and not isinstance(one, str)
+        and len(one) == 2
+        and all(isinstance(part, str) for part in one)
+        for one in value
+    )
+    return "\n".join(f"{who}: {what}" for who, what in value) if pairs else str(value)

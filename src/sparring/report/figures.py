@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from sparring.measure.scorecard import Change, Scorecard
+from sparring.measure.comparison import Change
+from sparring.measure.scorecard import Scorecard
 from sparring.measure.statistics import Rate
 from sparring.report.summary import clean, curve, families, names, tidy
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sparring.core.errors import InvalidSpec
-from sparring.measure.scorecard import Bout, Change, Comparison, Scorecard
+from sparring.measure.comparison import Change, Comparison
+from sparring.measure.scorecard import Bout, Scorecard
 from sparring.measure.statistics import Rate, holm
 from sparring.report.summary import clean, names, over, probability, share, shared_families, standard, threats, tidy
 

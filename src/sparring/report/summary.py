@@ -7,7 +7,9 @@ import numpy as np
 
 from sparring.core.errors import InvalidSpec
 from sparring.core.judge import Outcome
-from sparring.measure.scorecard import CODES, UNTRIED, Bout, Change, Comparison, Scorecard, rate_of
+from sparring.measure.comparison import Change, Comparison
+from sparring.measure.outcomes import CODES, UNTRIED, rate_of
+from sparring.measure.scorecard import Bout, Scorecard
 from sparring.measure.statistics import Rate
 
 LIMITS = (
