@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import os
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,8 @@ import numpy as np
 import torch
 
 from sparring.core.cases import Cases
-from sparring.core.errors import InvalidCases, MissingData, MissingExtra
+from sparring.core.errors import InvalidCases, MissingExtra
+from sparring.core.files import find_file
 from sparring.core.goal import ClassifyAs, Misclassify
 
 _FASHION_URL = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/"
@@ -146,40 +146,7 @@ def find_data(folder: str, file: str, url: str | None) -> Path:
     Raises:
         MissingData: with everything that was tried.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sparring" / folder
-    named = [Path(root) / folder for root in os.environ.get("SPARRING_DATA", "").split(os.pathsep) if root]
-    for place in (cache, *named):
-        if (place / file).is_file():
-            return place / file
-    tried = ", ".join(str(place) for place in (cache, *named))
-    problem = "there is no download for it" if url is None else _download(url + file, cache / file)
-    if problem is None:
-        return cache / file
-    raise MissingData(
-        f"{file} was found in none of these folders: {tried}; {problem}. "
-        f"Put it into {cache}, or name the folder above {folder}/ in SPARRING_DATA."
-    )
-
-
-def _download(url: str, path: Path) -> str | None:
-    """Fetches a file into the cache; None, or what went wrong."""
-    import hashlib
-    import urllib.error
-    import urllib.request
-
-    try:
-        with urllib.request.urlopen(url, timeout=30) as answer:
-            content = answer.read()
-    except (urllib.error.URLError, OSError) as error:
-        return f"downloading {url} failed ({error})"
-    found = hashlib.sha256(content).hexdigest()
-    if found != _FASHION_SHA256.get(path.name):
-        return f"{url} came with digest {found}, not {_FASHION_SHA256.get(path.name)}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".part")
-    partial.write_bytes(content)
-    partial.replace(path)
-    return None
+    return find_file(folder, file, url, _FASHION_SHA256.get(file))
 
 
 def _idx(path: Path) -> np.ndarray:
