@@ -83,7 +83,7 @@ def _plain_bout(bout: Bout) -> dict[str, Any]:
 def _bout(data: dict[str, Any]) -> Bout:
     plain: dict[str, Any] = {**data, "outcomes": from_letters(data["outcomes"])}
     bout = Bout(**plain)
-    bout.opinions = {name: from_letters(text) for name, text in bout.opinions.items()}
+    bout.opinions = {name: from_letters(text) for name, text in data.get("opinions", {}).items()}
     bout.notes = tuple(bout.notes)
     return bout
 

@@ -1,7 +1,7 @@
 """Rates by group: harms and their kinds, turns of a dialogue, groups of people, and what the judge's errors change."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -85,13 +85,10 @@ def disparities(card: "Scorecard", label: str, harm: str) -> list[Disparity]:
     for number, name in enumerate(names):
         own, others = _rate(card, outcomes, of == number), _rate(card, outcomes, inside & (of != number))
         change = _difference(others, own)
-        found.append((name, own, others, *change, told.get(number) if change[0] is not None else None))
-    tested = [row[-1] for row in found if row[-1] is not None]
-    adjusted = iter(holm(tested))
-    rows = [
-        Disparity(name.partition("/")[2], own, others, *change, None if p is None else next(adjusted))
-        for name, own, others, *change, p in found
-    ]
+        found.append(Disparity(name.partition("/")[2], own, others, *change, None))
+    tested = [place for place, row in enumerate(found) if row.difference is not None]
+    adjusted = dict(zip(tested, holm([told[place] for place in tested]), strict=True))
+    rows = [replace(row, p_value=adjusted.get(place)) for place, row in enumerate(found)]
     return sorted(rows, key=lambda row: -(row.rate.value or 0.0))
 
 

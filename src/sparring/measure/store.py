@@ -152,7 +152,7 @@ class Store:
         which = (OPINIONS.c.run == run, OPINIONS.c.bout == bout, OPINIONS.c.judge == judge)
         return self._codes(sql.select(OPINIONS.c.case, OPINIONS.c.outcome).where(*which), size, missing)
 
-    def _codes(self, query: sql.Select[Any], size: int, missing: int) -> np.ndarray:
+    def _codes(self, query: sql.Select, size: int, missing: int) -> np.ndarray:
         found = np.full(size, missing, np.int8)
         with self.engine.connect() as connection:
             for part in connection.execution_options(yield_per=10_000).execute(query).partitions():

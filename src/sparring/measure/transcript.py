@@ -62,7 +62,8 @@ def transcripts(store: Store, run: str, labels: Sequence[str]) -> Iterator[Trans
     """The transcripts of some bouts, in order, one block in memory at a time."""
     for label in labels:
         for line in store.said(run, label):
-            yield Transcript(label, **{**line, "outcome": Outcome(line["outcome"])})
+            line["outcome"] = Outcome(line["outcome"])
+            yield Transcript(label, **line)
 
 
 def stored_transcripts(folder: Path | str, card: Scorecard) -> Iterator[Transcript]:
