@@ -1,0 +1,74 @@
+"""Nucleus sampling with one uniform number per row: inverse distribution function over the likeliest tokens."""
+
+import torch
+from torch import Tensor
+
+_CHUNK = 64
+_FEW, _MANY = 64, 2048  # how many of the likeliest tokens are looked at first, and next
+
+
+def draw(logits: Tensor, uniform: Tensor, top_p: float, temperature: float) -> Tensor:
+    """One token per row, from the smallest set of likeliest tokens whose probabilities add up to `top_p`.
+
+    Exact for every nucleus: where the few likeliest tokens are not enough, more are sorted, for these rows alone.
+
+    Paper: Holtzman et al., 2020, arXiv:1904.09751, section 3.1.
+    Differs: one given number decides the draw, so a row's token does not depend on its batch.
+
+    Args:
+        logits: shape (row, token).
+        uniform: in [0, 1), float32, shape (row,).
+        top_p: in (0, 1].
+        temperature: 0 takes the likeliest token.
+
+    Returns:
+        Token numbers, int64, shape (row,).
+    """
+    if temperature == 0:
+        return logits.argmax(1)
+    logits = logits.float() if temperature == 1 else logits.float() / temperature
+    total = logits.logsumexp(1, keepdim=True)
+    if top_p >= 1:
+        return _everywhere(logits, total, uniform)
+    size = logits.shape[1]
+    tokens = torch.empty(len(logits), dtype=torch.int64, device=logits.device)
+    open_rows = torch.arange(len(logits), device=logits.device)
+    for count in sorted({min(_FEW, size), min(_MANY, size), size}):
+        part, whole = (logits, total) if len(open_rows) == len(logits) else (logits[open_rows], total[open_rows])
+        values, order = _likeliest(part, count)
+        chances = (values - whole).exp()
+        sums = chances.cumsum(1)
+        inside = sums - chances < top_p
+        mass = torch.where(inside, chances, 0.0).sum(1)
+        enough = (sums[:, -1] >= top_p) | (count == size)
+        at = (sums <= (uniform[open_rows] * mass)[:, None]).sum(1)
+        at = torch.minimum(at, inside.sum(1) - 1)  # rounding must not step out of the nucleus
+        chosen = order.gather(1, at[:, None])[:, 0]
+        tokens[open_rows[enough]] = chosen[enough]
+        open_rows = open_rows[~enough]
+        if not len(open_rows):
+            break
+    return tokens
+
+
+def _everywhere(logits: Tensor, total: Tensor, uniform: Tensor) -> Tensor:
+    sums = (logits - total).exp().cumsum(1, dtype=torch.float64)
+    at = torch.searchsorted(sums, (uniform.double() * sums[:, -1])[:, None], right=True)
+    return at[:, 0].clamp_(max=logits.shape[1] - 1)
+
+
+def _likeliest(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The `count` highest values of each row and where they are, highest first.
+
+    They lie in the `count` chunks with the highest maxima, which spares a selection over the whole vocabulary.
+    """
+    rows, size = logits.shape
+    chunks = size // _CHUNK
+    if size % _CHUNK or chunks <= 4 * count:
+        values, order = logits.topk(count, 1)
+        return values, order
+    parts = logits.view(rows, chunks, _CHUNK)
+    _, best = parts.amax(2).topk(count, 1, sorted=False)
+    near = parts.gather(1, best[:, :, None].expand(-1, -1, _CHUNK)).flatten(1)
+    values, where = near.topk(count, 1)
+    return values, best.gather(1, where // _CHUNK) * _CHUNK + where % _CHUNK
