@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import pkgutil
+import typing
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
@@ -14,8 +15,10 @@ from sparring.core.defence import Defence
 from sparring.core.errors import InvalidSpec, MissingExtra
 from sparring.core.target import Differentiable, Labelled, Scored, Target, Trainable
 from sparring.domains.image.target import BlackBox, Classifier, LabelBox
+from sparring.domains.language.harm import Harm
+from sparring.domains.language.target import Chat, OpenChat
 
-KINDS = ("attacks", "defences", "suites", "recipes")
+KINDS = ("attacks", "defences", "harms", "suites", "recipes")
 TARGETS: dict[str, type] = {
     "classifier": Classifier,
     "blackbox": BlackBox,
@@ -25,9 +28,15 @@ TARGETS: dict[str, type] = {
     "scored": Scored,
     "differentiable": Differentiable,
     "trainable": Trainable,
+    "chat": Chat,
+    "openchat": OpenChat,
 }
-_FOLDERS = {"attacks": ("sparring.attack",), "defences": ("sparring.train", "sparring.mitigate")}
-_ROLES: dict[str, type] = {"attacks": Attack, "defences": Defence}
+_FOLDERS = {
+    "attacks": ("sparring.attack",),
+    "defences": ("sparring.train", "sparring.mitigate"),
+    "harms": ("sparring.domains.language.harms",),
+}
+_ROLES: dict[str, type] = {"attacks": Attack, "defences": Defence, "harms": Harm}
 
 
 @dataclass(frozen=True)
@@ -92,7 +101,13 @@ def _classes(kind: str) -> list[tuple[Any, type]]:
 
 
 def _fits(kind: type, given: type) -> bool:
-    return issubclass(given, _needs(kind)[0] if issubclass(kind, Attack) else Trainable)
+    return issubclass(given, _needs(kind)[0] if issubclass(kind, Attack) else _hardens(kind))
+
+
+def _hardens(kind: type[Defence]) -> type:
+    """What a defence works on: a language target where its `harden` says so, a trainable one otherwise."""
+    said = typing.get_type_hints(kind.harden).get("target")
+    return said if isinstance(said, type) and issubclass(said, Target) else Trainable
 
 
 def _needs(kind: type[Attack[Any, Any, Any]]) -> tuple[type, type]:
