@@ -2,17 +2,18 @@
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from torch import Tensor
 
 from sparring.core.cases import Cases
-from sparring.core.errors import Incompatible, InvalidSpec
+from sparring.core.errors import BadTarget, Incompatible, InvalidSpec
 from sparring.core.panel import Panel
 from sparring.core.seed import Seed
 from sparring.core.target import Target
+from sparring.domains.language.cache import ReplyCache, ask_once, key_of
 from sparring.domains.language.conversation import Conversation, conversations
 
 if TYPE_CHECKING:
@@ -58,15 +59,38 @@ class Chat(Target):
     """A target that answers conversations (or plain texts) with texts. `reply` is the one method to write.
 
     Inputs of a batch may be `str`, `Conversation`, or a conversation as JSON gave it back; answers are `str` or
-    `Unanswered`. The seed of a reply belongs to the conversation, so equal conversations get equal replies.
+    `Unanswered`. The seed of a reply belongs to the conversation, so equal conversations get equal replies and are asked
+    once. With a `cache`, what was ever answered is not asked again; its key is the `fingerprint`, which must tell apart
+    all that decides a reply (weights, sampling, seed, system prompt), and the conversation.
     """
+
+    cache: ReplyCache | None = None
 
     @abstractmethod
     def reply(self, asked: Sequence[Conversation]) -> list[str | Unanswered]:
         """One reply per conversation, in the same order."""
 
+    def arriving(self, asked: Sequence[Conversation]) -> Iterator[tuple[int, str | Unanswered]]:
+        """The replies as they come, each with its position, in any order: what has come survives a kill."""
+        yield from enumerate(self.reply(asked))
+
     def respond(self, inputs: Any) -> list[str | Unanswered]:
-        return self.reply(conversations(inputs))
+        asked = conversations(inputs)
+        return ask_once(asked, self._keys, lambda missing: self._arriving([asked[k] for k in missing]), self.cache)
+
+    def _keys(self, asked: Sequence[Conversation]) -> list[bytes]:
+        own = [self.name, self.fingerprint()]
+        return [key_of(["reply", *own, list(one)]) for one in asked]
+
+    def _arriving(self, asked: Sequence[Conversation]) -> Iterator[tuple[int, str | Unanswered]]:
+        count = 0
+        for count, one in enumerate(self.arriving(asked), 1):  # noqa: B007
+            yield one
+        if count != len(asked):
+            raise BadTarget(
+                f"{self.name} was given {len(asked)} conversations and answered {count}. "
+                "Return one reply per conversation, in the same order."
+            )
 
     def write(self, texts: Sequence[str], sampling: Sampling, seeds: Sequence[Seed]) -> list[str | Unanswered]:
         """Continues each text, outside any chat: what a red language model does.
@@ -81,6 +105,11 @@ class Chat(Target):
             f"{self.name} only answers conversations, so it cannot continue a text as a red language model must. Use a "
             "local model (LocalChat) or an endpoint with completions."
         )
+
+    @property
+    def innermost(self) -> "Chat":
+        """The chat behind all wrappers; itself where nothing wraps it."""
+        return self
 
     def check(self, cases: Cases) -> None:
         conversations(cases.inputs)
