@@ -51,4 +51,8 @@ def embedder() -> Embedder | None:
 
 
 def _cached() -> Path | None:
-    return None
+    from sparring.domains.language.fetch import WHEELS, cache
+
+    pinned = WHEELS[WHEEL]
+    folder = cache("wheels") / f"{pinned.name}-{pinned.version}" / pinned.name.replace("-", "_") / "model"
+    return folder if folder.is_dir() else None
