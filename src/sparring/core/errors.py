@@ -43,3 +43,7 @@ class NotHeldOut(SparringError):
 
 class Diverged(SparringError):
     """A training whose loss stopped being finite."""
+
+
+class BudgetSpent(SparringError):
+    """A budget of tokens, requests or seconds that ran out; what was answered before is kept."""

@@ -79,16 +79,18 @@ class Chat(Target):
         return ask_once(asked, self._keys, lambda missing: self._arriving([asked[k] for k in missing]), self.cache)
 
     def _keys(self, asked: Sequence[Conversation]) -> list[bytes]:
-        own = [self.name, self.fingerprint()]
-        return [key_of(["reply", *own, list(one)]) for one in asked]
+        own = self.fingerprint()
+        return [key_of(["reply", own, list(one)]) for one in asked]
 
     def _arriving(self, asked: Sequence[Conversation]) -> Iterator[tuple[int, str | Unanswered]]:
-        count = 0
-        for count, one in enumerate(self.arriving(asked), 1):  # noqa: B007
-            yield one
-        if count != len(asked):
+        answered = set()
+        for index, reply in self.arriving(asked):
+            answered.add(index)
+            if index < len(asked):
+                yield index, reply
+        if len(answered) != len(asked):
             raise BadTarget(
-                f"{self.name} was given {len(asked)} conversations and answered {count}. "
+                f"{self.name} was given {len(asked)} conversations and answered {len(answered)}. "
                 "Return one reply per conversation, in the same order."
             )
 
