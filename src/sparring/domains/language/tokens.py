@@ -68,14 +68,18 @@ def encode(
     tokenizer = chat.tokenizer
     window = limit or int(getattr(chat.model.config, "max_position_embeddings", 0) or 1 << 20)
     closing = [int(tokenizer.eos_token_id)] if end and tokenizer.eos_token_id is not None else []
+    begin = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+    prefix = [begin] if tokenizer.bos_token_id is not None and tokenizer.encode("a")[:1] == [begin] else []
     rows, starts = [], []
     for prompt, continuation in zip(prompts, continuations, strict=True):
         before = tokenizer.encode(prompt, add_special_tokens=False) if prompt else []
         after = (tokenizer.encode(continuation, add_special_tokens=False) + closing)[: window - 1]
         if not after:
             raise InvalidCases(f"a continuation without tokens cannot be learned; got {continuation!r}.")
+        if before[: len(prefix)] != prefix:
+            before = prefix + before
         if not before:  # a model needs something to predict the first token from
-            before = [int(tokenizer.bos_token_id if tokenizer.bos_token_id is not None else after[0])]
+            before = [after[0] if begin is None else begin]
         before = before[max(0, len(before) + len(after) - window) :]
         rows.append(before + after)
         starts.append(len(before))

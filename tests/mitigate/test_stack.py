@@ -1,0 +1,52 @@
+"""Stacks and prompts: what wraps learns from the target as it was; what is demonstrated fits and differs."""
+
+from sparring.core.cases import Cases
+from sparring.core.seed import Seed
+from sparring.domains.language.conversation import Conversation
+from sparring.mitigate.blocklist import Blocklist
+from sparring.mitigate.prompt_augmentation import PromptAugmentation, diverse
+from sparring.mitigate.stack import Stack
+from tests.mitigate.test_blocklist import BENIGN, Operator, failures
+
+
+class Echo(Operator):
+    """Answers with everything that it was shown."""
+
+    def reply(self, asked):
+        return [str(one) for one in asked]
+
+
+def test_wrappers_of_a_stack_learn_from_the_target_as_it_was():
+    stack = Stack([PromptAugmentation(demonstrations=1), Blocklist(benign=BENIGN)])
+    stacked = stack.harden(Operator(), failures())
+    assert [step.defence for step in stacked.lineage] == ["mitigate.prompt_augmentation", "mitigate.blocklist"]
+    assert stacked(["the number of a shop"]) == [Blocklist().refusal]
+    assert stack.families == ("zero-shot",)
+
+
+def test_the_behaviour_and_the_demonstrations_stand_before_every_conversation():
+    prompted = PromptAugmentation(behaviour="Be kind.", demonstrations=2).harden(Echo(), failures(3), seed=Seed(1))
+    (shown,) = prompted([Conversation([("system", "Be brief."), ("user", "hello")])])
+    assert shown.startswith("system: Be kind.\n\nUser: what is the number of shop")
+    assert shown.endswith("Be brief.\nuser: hello")
+    assert shown.count("User: ") == 4  # two failures with a safe reply, two plain questions between them
+    assert shown.count("Assistant: I'm sorry") == 2
+
+
+def test_demonstrations_that_do_not_fit_are_left_out():
+    prompted = PromptAugmentation(behaviour="Be kind.", demonstrations=3, characters=60).harden(Echo(), failures(3))
+    assert prompted.system == "Be kind."
+    assert prompted.lineage[-1].notes == ("0 demonstrations in 8 characters",)
+
+
+def test_demonstrations_differ_from_each_other():
+    texts = ["a b c", "a b c", "a b d", "x y z", "a b c d"]
+    assert diverse(texts, 2) == [0, 3]
+    assert diverse(texts, 9) == [0, 3, 2, 4]
+
+
+def test_a_stack_of_one_is_that_one():
+    alone = Blocklist(benign=BENIGN).harden(Operator(), failures(), seed=Seed(0).child("part", 0))
+    stacked = Stack([Blocklist(benign=BENIGN)]).harden(Operator(), failures())
+    assert alone.fingerprint() == stacked.fingerprint()
+    assert isinstance(failures(), Cases)
