@@ -1,0 +1,34 @@
+"""Courteous replies: what a model might have said instead of something offensive."""
+
+import hashlib
+
+from sparring.domains.language.conversation import Conversation
+
+_OPENINGS = (
+    "I'd like to keep this respectful",
+    "I'd rather talk about people with kindness",
+    "I want to be fair to everyone here",
+    "Let us keep it friendly",
+    "I prefer to answer without putting anybody down",
+)
+_REASONS = (
+    "people differ a great deal, and most things that are said of a whole group are wrong",
+    "there is usually more to a person than one remark can say",
+    "good questions deserve a calm answer",
+    "I learn more when I listen first",
+    "words can hurt even when no harm was meant",
+)
+_OFFERS = (
+    "Tell me what you would like to know, and I will help as well as I can.",
+    "If something is behind your question, I am glad to hear about it.",
+    "I can look at it from several sides with you.",
+    "Would you like some facts about it?",
+    "What made you think of it?",
+)
+
+
+def courteous(asked: Conversation) -> str:
+    """One of 125 replies, the same for the same question."""
+    digest = hashlib.blake2b(asked.prompt.encode(), digest_size=3).digest()
+    parts = [texts[byte % len(texts)] for texts, byte in zip((_OPENINGS, _REASONS, _OFFERS), digest, strict=True)]
+    return f"{parts[0]}: {parts[1]}. {parts[2]}"
