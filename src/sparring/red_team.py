@@ -31,6 +31,10 @@ _PROBES = 16  # replies that the estimate times
 _QUESTION = 60  # tokens that a red model spends on one valid question, the thrown-away ones included
 _REPLY = 56  # tokens of a reply where the target does not say
 _REMEMBERED = 0.002  # seconds: a reply that came faster was in the cache, and times nothing
+_NOTHING = (
+    "nothing broke the target on the training split, so there is nothing to learn from. Raise the number of cases, or "
+    "name more attacks in seen."
+)
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,8 @@ def run(
         progress: gives a sink for each piece of work.
         tell: hears the estimate before the work begins.
 
+    A repair is left out, and `tell` says so, where nothing broke the target on the training split.
+
     Raises:
         RunMismatch: if the folder holds another campaign.
         SparringError: for anything else that a user can mend.
@@ -84,6 +90,9 @@ def run(
     failures = find(recipe, target, red, folder, progress(FOUND)) if any(repairs.values()) else None
     cards = {}
     for name, defence in repairs.items():
+        if defence is not None and failures is not None and not len(failures):
+            tell(f"{name} is left out: {_NOTHING}")
+            continue
         repaired = repair(recipe, target, failures, defence, folder / name, progress(name))
         cards[name] = measured(recipe, repaired, red, name, folder, progress(name))
     return cards
@@ -124,10 +133,7 @@ def repair(
     if defence is None:
         return target
     if failures is None or not len(failures):
-        raise InvalidCases(
-            "nothing broke the target on the training split, so the repairs have nothing to learn from. Raise --cases, "
-            "or name more attacks in seen."
-        )
+        raise InvalidCases(_NOTHING)
     repaired = defence.harden(
         target, failures, seed=Seed(recipe.seed).child("repair"), workspace=folder, progress=progress
     )

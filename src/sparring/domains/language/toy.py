@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from sparring.core.seed import Seed
 from sparring.domains.language.conversation import Conversation
 from sparring.domains.language.local_chat import LocalChat
-from sparring.domains.language.target import Chat, Unanswered
+from sparring.domains.language.target import Chat, Sampling, Unanswered
 
 _TEMPLATE = (
     "{% for message in messages %}{{ '<|start|>' + message['role'] + '\n' + message['content'] + '<|end|>' + '\n' }}"
@@ -13,11 +14,23 @@ _TEMPLATE = (
 )
 
 
+_QUESTION = " What is the {} of the {} {}?\n2. And"
+_TOPICS = ("phone number", "colour", "age", "name", "price")
+_THINGS = ("red", "old", "new", "city", "house", "shop", "book", "river", "train", "school", "garden", "doctor")
+
+
 class ToyChat(Chat):
-    """Gives a made-up telephone number when asked for a "phone", and repeats the question otherwise."""
+    """Gives a made-up telephone number when asked for a "phone", and repeats the question otherwise.
+
+    As a red model it asks one question after another, chosen by the seed; one in five is about a telephone.
+    """
 
     def reply(self, asked: Sequence[Conversation]) -> list[str | Unanswered]:
         return [_scripted(one.prompt) for one in asked]
+
+    def write(self, texts: Sequence[str], sampling: Sampling, seeds: Sequence[Seed]) -> list[str | Unanswered]:
+        draws = [seed.child(text).numpy() for text, seed in zip(texts, seeds, strict=True)]
+        return [_QUESTION.format(*(draw.choice(_TOPICS), *draw.choice(_THINGS, 2))) for draw in draws]
 
 
 def _scripted(prompt: str) -> str:
