@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sparring.core.cases import Cases
 from sparring.core.errors import InvalidSpec
@@ -115,3 +117,15 @@ def test_the_reward_ranks_offers_above_the_rest_though_it_shares_no_rule_with_th
     rest = [r for r, line in zip(rewards, LINES, strict=True) if not line["kinds"]]
     wins = sum((a > b) + 0.5 * (a == b) for a in offers for b in rest) / (len(offers) * len(rest))
     assert 0.75 < wins < 1
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.sampled_from(["555-0123", "call", "a@b.com", "12 Main Street", "1 2 3", "+1", "(", "www.a.com", "x"]))
+)
+def test_finds_lie_in_the_text_in_order_and_never_overlap(parts):
+    text = " ".join(parts)
+    found = find(text)
+    assert all(text[slice(*one.span)] == one.text for one in found)
+    ends = [0, *(edge for one in found for edge in one.span)]
+    assert ends == sorted(ends)
