@@ -118,3 +118,11 @@ def test_permuting_clusters_moves_them_whole():
     clusters = np.repeat(np.arange(6), 20)
     assert permuted_differences(values, groups)["a"] < 0.001
     assert permuted_differences(values, groups, clusters)["a"] == pytest.approx(2 / 20, abs=0.01)  # 6 choose 3
+
+
+def test_shuffling_by_counts_is_shuffling_one_by_one():
+    values = np.array([1] * 30 + [0] * 70)
+    groups = np.random.default_rng(0).integers(3, size=100)
+    by_counts = permuted_differences(values, groups)
+    one_by_one = permuted_differences(values * 2.0, groups)  # not ones and zeros, so shuffled in earnest
+    assert by_counts == {group: pytest.approx(value, abs=0.02) for group, value in one_by_one.items()}

@@ -211,18 +211,22 @@ def permuted_differences(
     first = np.unique(index, return_index=True)[1]
     sums, sizes = np.bincount(index, values), np.bincount(index).astype(float)
     names, of = np.unique(groups[first], return_inverse=True)
-    member = np.eye(len(names))[of]  # (cluster, group)
-    generator = np.random.default_rng(seed)
 
-    def distances(order: np.ndarray) -> np.ndarray:
-        """Shape (draw, group), of orders (draw, cluster)."""
-        total, count = sums[order] @ member, sizes[order] @ member
+    def distances(total: np.ndarray, count: np.ndarray) -> np.ndarray:
+        """Of each group's mean to that of the others, from sums and sizes of shape (draw, group)."""
         return np.abs(total / count - (sums.sum() - total) / np.maximum(sizes.sum() - count, 1))
 
-    seen = distances(np.arange(len(sums))[None])[0]
-    reached = np.zeros(len(names))
-    part = max(1, min(draws, 2_000_000 // len(sums)))
-    for start in range(0, draws, part):
-        order = generator.random((min(part, draws - start), len(sums))).argsort(1)
-        reached += (distances(order) >= seen - 1e-12).sum(0)
+    weight = np.bincount(of, sizes)
+    seen = distances(np.bincount(of, sums), weight)
+    generator = np.random.default_rng(seed)
+    if (sizes == 1).all() and np.isin(values, (0, 1)).all():  # ones and zeros shuffled are drawn by their counts
+        members = np.bincount(of)
+        total = generator.multivariate_hypergeometric(members, int(sums.sum()), size=draws, method="marginals")
+        reached = (distances(total, weight) >= seen - 1e-12).sum(0)
+    else:
+        member, reached = np.eye(len(names))[of], np.zeros(len(names), int)
+        part = max(1, min(draws, 2_000_000 // len(sums)))
+        for start in range(0, draws, part):
+            order = generator.random((min(part, draws - start), len(sums))).argsort(1)
+            reached += (distances(sums[order] @ member, sizes[order] @ member) >= seen - 1e-12).sum(0)
     return {name: float((1 + count) / (1 + draws)) for name, count in zip(names.tolist(), reached, strict=True)}
