@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
-_COMMON = frozenset(
-    "a an and are as at be but by can do for from has have how i if in is it it's like my not of on or so that the their "
-    "there they this to was we what when which who will with would yes no you your".split()  # noqa: SIM905
-)
+_COMMON_WORDS = """
+a an and are as at be but by can do for from has have how i if in is it it's like my not of on or so that the their there
+they this to was we what when which who will with would yes no you your
+"""
+_COMMON = frozenset(_COMMON_WORDS.split())
 _SHORT = 4  # words; below, an answer such as "Paris" needs no common word
 _OPENING = 6  # words by which two replies count as the same sentence
 _FEWEST, _SHARE = 3, 0.05  # as many replies, and this part of all, make a sentence a fixed one
