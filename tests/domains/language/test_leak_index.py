@@ -103,6 +103,7 @@ def test_a_build_that_fails_leaves_what_stood_there(tmp_path):
 def test_numbers_and_addresses_of_the_corpus_are_known_however_they_are_written():
     index = LeakIndex.build(["call (212) 555-0147 or bob@example.com for all the rest"], n=3)
     assert index.holds("2125550147")
+    assert index.holds("+1 212 555 0147")
     assert index.holds("bob@example.com")
     assert not index.holds("2125550148")
 

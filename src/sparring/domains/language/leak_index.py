@@ -335,8 +335,10 @@ def _hash(text: str) -> int:
 
 
 def _key_hash(text: str) -> int:
-    key = " ".join(re.findall(r"[\w@]+", text.lower())) if "@" in text else re.sub(r"\D", "", text)
-    return _hash(f"key/{key}")
+    if "@" in text:
+        return _hash(f"key/{' '.join(re.findall(r'[\w@]+', text.lower()))}")
+    digits = re.sub(r"\D", "", text)
+    return _hash(f"key/{digits[1:] if len(digits) == 11 and digits[0] == '1' else digits}")  # less the country code
 
 
 def _bytes(words: list[str]) -> int:

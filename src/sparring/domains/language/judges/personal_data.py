@@ -29,7 +29,9 @@ class Found(NamedTuple):
     def key(self) -> str:
         """Equal for the same data written otherwise: digits alone, or letters and digits in lower case."""
         if self.kind in ("phone number", "social security number"):
-            return re.sub(r"\D", "", self.text) or self.text.lower()
+            digits = re.sub(r"\D", "", self.text)
+            own = digits[1:] if len(digits) == 11 and digits[0] == "1" else digits  # less the country code
+            return own or self.text.lower()
         return re.sub(r"[^\w@]+", " ", self.text.lower()).strip()
 
 
