@@ -217,7 +217,7 @@ def test_what_no_repeating_would_mend_is_one_sentence(server, step, message):
 def test_redirects_are_not_followed(server):
     with ScriptedServer() as other:
         server.always = status(307, location=f"{other.url}/chat/completions")
-        with pytest.raises(BadTarget, match="redirects to '127.0.0.1:[0-9]+', which was not followed"):
+        with pytest.raises(BadTarget, match=r"redirects to '127.0.0.1:[0-9]+', which was not followed"):
             endpoint(server)(["a"])
         server.always = status(308, location="/v1/elsewhere")
         with pytest.raises(BadTarget, match="redirects to 'another path', which was not followed"):

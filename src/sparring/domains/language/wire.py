@@ -1,6 +1,7 @@
 """The wire to an OpenAI-compatible endpoint: what is sent, what a reply means, what went wrong; and no key in any of it."""
 
 import json
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ FILTERED = "[The endpoint's content filter withheld this reply.]"
 _SENT = ("host", "content-type", "content-length", "accept", "accept-encoding", "connection", "user-agent")
 _SECRET = 8  # characters; shorter words are no keys, and would be cut out of ordinary text
 _SHOWN = 200  # characters of a server's own words
+_LOGGERS = ("httpx2", "httpcore2.connection", "httpcore2.http11", "openai._base_client")
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,9 @@ class Wire:
             raise InvalidSpec(
                 f"the key in {key_from} has characters that no key has; it is not shown here. Set it again."
             )
+        _KEYLESS.variables.add(key_from)
+        for logger in _LOGGERS:
+            logging.getLogger(logger).addFilter(_KEYLESS)
         self._client = self._connect(timeout, connections)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
@@ -120,16 +125,14 @@ class Wire:
 
     def redacted(self, text: str) -> str:
         """The text without the key."""
-        key = self._key()
-        return text.replace(key, "[key]") if len(key) >= _SECRET else text
+        return _without(text, self._key())
 
     def _parsed(self, text: str) -> Any:
-        try:
-            data = json.loads(text)
-        except (ValueError, RecursionError):
-            if text.lstrip()[:1] not in ("{", ""):
-                raise BadTarget(self._dialect(f"text that is no JSON ({self._quoted(text, 60)})")) from None
-            raise Trouble("the endpoint's JSON broke off in the middle") from None
+        data = _loaded(text)
+        if data is None and text.lstrip()[:1] not in ("{", ""):
+            raise BadTarget(self._dialect(f"text that is no JSON ({self._quoted(text, 60)})"))
+        if data is None:
+            raise Trouble("the endpoint's JSON broke off in the middle")
         if isinstance(data, dict) and data.get("error") and not data.get("choices"):
             raise Trouble(f"the endpoint answered with an error: {self._quoted(_message(text))}")
         return data
@@ -201,7 +204,7 @@ class Wire:
         return repr(line if len(line) <= most else line[: most - 3] + "...")
 
     def _key(self) -> str:
-        return os.environ.get(self.key_from, "").strip() if self.key_from else ""
+        return _key(self.key_from)
 
     def _connect(self, timeout: float, connections: int) -> Any:
         try:
@@ -229,6 +232,32 @@ class Wire:
             api_key="none", admin_api_key="", organization="", project="", webhook_secret="", base_url=self.base_url,
             timeout=timeout, max_retries=0, http_client=client,
         )  # fmt: skip
+
+
+class _Keyless(logging.Filter):
+    """Cuts keys out of the transport's log, where a careless server's headers may have brought them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.variables: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        for variable in tuple(self.variables):
+            message = _without(message, _key(variable))
+        record.msg, record.args = message, ()
+        return True
+
+
+_KEYLESS = _Keyless()
+
+
+def _key(variable: str) -> str:
+    return os.environ.get(variable, "").strip() if variable else ""
+
+
+def _without(text: str, key: str) -> str:
+    return text.replace(key, "[key]") if len(key) >= _SECRET else text
 
 
 def _checked(base_url: str) -> tuple[str, bool]:
@@ -262,13 +291,17 @@ def _tokens(data: Any) -> int | None:
     return total if isinstance(total, int) else None
 
 
-def _error(text: str) -> Any:
+def _loaded(text: str) -> Any:
+    """JSON, or None: the parser's own error holds the whole text, so it goes no further than here."""
     try:
-        data = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError):
         return None
-    found = data.get("error", data.get("detail", data.get("message"))) if isinstance(data, dict) else None
-    return found
+
+
+def _error(text: str) -> Any:
+    data = _loaded(text)
+    return data.get("error", data.get("detail", data.get("message"))) if isinstance(data, dict) else None
 
 
 def _message(text: str) -> str:
