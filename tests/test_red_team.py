@@ -52,7 +52,7 @@ RECIPE = {
     "attacks": [{"use": "learned.zero_shot"}, {"use": "learned.few_shot"}],
     "held_out": ["few-shot"],
     "repairs": {"as-is": None, "blocklist": {"use": "blocklist", "benign": ["It is blue.", "You asked me."]}},
-    "vitals": [{"use": "language.vitals.OverRefusal"}],
+    "vitals": [{"use": "language.vitals.over_refusal"}],
 }
 
 

@@ -35,9 +35,9 @@ HARMS = {
 _GIVEN = ("harms", "red", "families")  # what a node is given where it takes it and names none
 _THREAT: Node = {"use": "language.threat.Prompts"}
 _VITALS: list[Node] = [
-    {"use": "language.vitals.OverRefusal"},
-    {"use": "language.vitals.PlainQuestions"},
-    {"use": "language.vitals.Perplexity"},
+    {"use": "language.vitals.over_refusal"},
+    {"use": "language.vitals.plain_questions"},
+    {"use": "language.vitals.perplexity"},
 ]
 
 

@@ -8,7 +8,7 @@ from sparring.domains.language.benign import (
     plain_text,
 )
 from sparring.domains.language.diversity import words
-from sparring.domains.language.vitals import rightly
+from sparring.domains.language.vitals.plain_questions import rightly
 
 
 def plain(texts):

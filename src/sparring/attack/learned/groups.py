@@ -71,9 +71,10 @@ class Groups(RedLM):
         chat = self.red if self.red is not None else red
         if chat is None:
             raise InvalidSpec("Groups needs a red model to write with: Groups(red=...).written().")
+        writer = chat
 
         def write(keys: Sequence[str], leads: Sequence[str], seeds: Sequence[Seed]) -> list[str | None]:
-            return [one if isinstance(one, str) else None for one in chat.write(leads, self.sampling, seeds)]
+            return [one if isinstance(one, str) else None for one in writer.write(leads, self.sampling, seeds)]
 
         return self._found(write, Seed.of(seed))
 

@@ -47,4 +47,4 @@ def benign_training() -> tuple[str, ...]:
 
 @lru_cache
 def _read() -> dict[str, Any]:
-    return json.loads(resources.files(__package__).joinpath("benign.json").read_text(encoding="utf-8"))
+    return json.loads(resources.files("sparring.domains.language").joinpath("benign.json").read_text(encoding="utf-8"))

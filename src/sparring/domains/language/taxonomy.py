@@ -29,7 +29,7 @@ class Entry:
 @lru_cache
 def taxonomy() -> MappingProxyType[str, Entry]:
     """Id -> entry, for all that findings of this package may carry."""
-    text = resources.files(__package__).joinpath("taxonomy.json").read_text(encoding="utf-8")
+    text = resources.files("sparring.domains.language").joinpath("taxonomy.json").read_text(encoding="utf-8")
     return MappingProxyType({row["id"]: Entry(**row) for row in json.loads(text)})
 
 

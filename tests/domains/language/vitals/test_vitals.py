@@ -10,7 +10,9 @@ from sparring.core.spec import build, to_spec
 from sparring.domains.language.benign import checkable_questions, plain_text
 from sparring.domains.language.target import Chat
 from sparring.domains.language.toy import ToyChat, toy_open_chat
-from sparring.domains.language.vitals import OverRefusal, Perplexity, PlainQuestions, rightly
+from sparring.domains.language.vitals.over_refusal import OverRefusal
+from sparring.domains.language.vitals.perplexity import Perplexity
+from sparring.domains.language.vitals.plain_questions import PlainQuestions, rightly
 from sparring.mitigate.wrapped import Wrapped
 
 

@@ -1,0 +1,32 @@
+"""What the vitals of a chat share: whom they may be read of, and a share with its interval."""
+
+from collections.abc import Sequence
+
+from sparring.core.errors import Incompatible
+from sparring.core.target import Target
+from sparring.core.vital import Reading
+from sparring.domains.language.target import Chat
+
+
+def chat_of(target: Target, name: str) -> Chat:
+    """The target as a chat.
+
+    Raises:
+        Incompatible: if it is none.
+    """
+    if not isinstance(target, Chat):
+        raise Incompatible(f"{name} is read of a Chat target; got {type(target).__name__}.")
+    return target
+
+
+def share_of(name: str, counted: Sequence[bool], better: str, passed: Sequence[bool], text: str) -> Reading:
+    """The share of what is counted, with its Wilson interval.
+
+    Args:
+        passed: per item, whether the target did well, whichever way the share points.
+    """
+    from scipy.stats import binomtest
+
+    interval = binomtest(sum(counted), len(counted)).proportion_ci(method="wilson")
+    value, low, high = sum(counted) / len(counted), float(interval.low), float(interval.high)
+    return Reading(name, value, low, high, len(counted), better, "share", tuple(passed), text)
