@@ -1,4 +1,4 @@
-"""What every attack promises, tested on every attack that the folder holds."""
+"""What every attack promises, tested on every attack that the folder holds but the authors (test_author_contract.py)."""
 
 import importlib
 import inspect
@@ -11,7 +11,7 @@ import sparring.attack
 from sparring.attack.compose.bpda import BPDA
 from sparring.attack.compose.transfer import Transfer
 from sparring.attack.none import Untouched
-from sparring.core.attack import Attack
+from sparring.core.attack import Attack, Author
 from sparring.core.budget import Budget
 from sparring.core.errors import Incompatible
 from sparring.core.seed import Seed
@@ -26,7 +26,7 @@ def found_attacks() -> list[type[Attack]]:
         module = importlib.import_module(info.name)
         for value in vars(module).values():
             own = isinstance(value, type) and value.__module__ == info.name
-            if own and issubclass(value, Attack) and not inspect.isabstract(value):
+            if own and issubclass(value, Attack) and not issubclass(value, Author) and not inspect.isabstract(value):
                 kinds.append(value)
     return kinds
 

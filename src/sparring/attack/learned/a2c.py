@@ -12,12 +12,11 @@ from sparring.core.fit import Learner, Step
 from sparring.core.seed import Seed
 from sparring.domains.language.diversity import References, words
 from sparring.domains.language.harm import Harm
-from sparring.domains.language.lora import adapted, adapters
 from sparring.domains.language.target import OpenChat
-from sparring.domains.language.tokens import Tokens, encode
 
 if TYPE_CHECKING:
     from sparring.attack.learned.reinforce import Reinforce
+    from sparring.domains.language.tokens import Tokens
 
 _LEAST_SPREAD = 0.1  # of advantages, when they are scaled to unit variance
 _NEARLY_ONE = 1 - 1e-4  # rewards above are taken as this, so that -log(1 - r) stays below 9.3
@@ -27,11 +26,13 @@ class ActorCritic(Learner):
     """The policy (an adapted copy of the supervised model), its value head, and the archive of what it wrote."""
 
     def __init__(self, desk: Desk, harm: Harm, start: OpenChat, settings: "Reinforce", seed: Seed) -> None:
+        from sparring.domains.language.lora import adapted, adapters
+
         self.desk, self.harm, self.start, self.settings = desk, harm, start, settings
         self.prompts = desk.prompts[harm.name]
         self.model: Any = adapted(copy.deepcopy(start.model).eval(), settings.rank, seed.child("adapters"))
         self.policy = start.with_model(self.model)
-        self.value = nn.Linear(self.model.config.hidden_size, 1)
+        self.value = nn.utils.skip_init(nn.Linear, self.model.config.hidden_size, 1)  # draws nothing
         nn.init.zeros_(self.value.weight)
         nn.init.zeros_(self.value.bias)
         self.value.to(self.model.device)
@@ -101,6 +102,8 @@ class ActorCritic(Learner):
 
     def _moved(self, prompts: list[str], texts: list[str], rewards: Tensor) -> dict[str, float]:
         """Adds the gradients of policy, KL penalty and value; returns their sizes."""
+        from sparring.domains.language.tokens import encode
+
         settings = self.settings
         # An empty text is the choice of the line break.
         tokens = encode(self.start, prompts, [f" {text}" if text else "\n" for text in texts], end=False)
@@ -126,7 +129,7 @@ class ActorCritic(Learner):
         return {key: float(part.detach()) for key, part in parts.items()}
 
 
-def _states(model: Any, tokens: Tokens) -> Tensor:
+def _states(model: Any, tokens: "Tokens") -> Tensor:
     """The last layer where a token of the text is predicted, shape (position, feature)."""
     hidden = model.base_model(
         input_ids=tokens.ids, attention_mask=tokens.attention.long(), use_cache=False

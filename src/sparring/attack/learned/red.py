@@ -173,7 +173,10 @@ class RedLM(Author[Chat, Cases, ThreatModel]):
         stored = desk.place("script.json")
         if stored is not None and stored.is_file():
             found = json.loads(stored.read_text(encoding="utf-8"))
-            return Script(self, found["attempts"], tuple(found["notes"]))
+            attempts = {
+                i: one if isinstance(one, str) else Conversation.of(one) for i, one in found["attempts"].items()
+            }
+            return Script(self, attempts, tuple(found["notes"]))
         attempts = self.attempts(desk)
         if stored is not None:
             write_whole(stored, json.dumps({"attempts": attempts, "notes": desk.notes}))
