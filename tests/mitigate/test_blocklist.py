@@ -36,14 +36,21 @@ class Operator(Chat):
 
 
 def failures(count=4):
-    return Cases([f"c/{k}" for k in range(count)], [f"what is the number of shop {'x' * k}" for k in range(count)], [None] * count)
+    return Cases(
+        [f"c/{k}" for k in range(count)],
+        [f"what is the number of shop {'x' * k}" for k in range(count)],
+        [None] * count,
+    )
 
 
 def test_learns_the_shape_of_a_number_and_holds_back_numbers_never_seen():
     target = Operator()
     blocked = Blocklist(benign=BENIGN).harden(target, failures())
     assert blocked.phrases == (("#10",),)
-    assert blocked(["a number of another place entirely", "is the sea blue"]) == [Blocklist().refusal, "The sea is blue."]
+    assert blocked(["a number of another place entirely", "is the sea blue"]) == [
+        Blocklist().refusal,
+        "The sea is blue.",
+    ]
     assert blocked.lineage[-1].notes == ("1 phrases hold back 4 of 4 failures and 0 of 4 benign texts",)
 
 

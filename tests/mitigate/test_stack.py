@@ -26,7 +26,7 @@ def test_wrappers_of_a_stack_learn_from_the_target_as_it_was():
 
 def test_the_behaviour_and_the_demonstrations_stand_before_every_conversation():
     prompted = PromptAugmentation(behaviour="Be kind.", demonstrations=2).harden(Echo(), failures(3), seed=Seed(1))
-    (shown,) = prompted([Conversation([("system", "Be brief."), ("user", "hello")])])
+    (shown,) = prompted([Conversation.of([("system", "Be brief."), ("user", "hello")])])
     assert shown.startswith("system: Be kind.\n\nUser: what is the number of shop")
     assert shown.endswith("Be brief.\nuser: hello")
     assert shown.count("User: ") == 4  # two failures with a safe reply, two plain questions between them
@@ -40,7 +40,7 @@ def test_demonstrations_that_do_not_fit_are_left_out():
 
 
 def test_demonstrations_differ_from_each_other():
-    texts = ["a b c", "a b c", "a b d", "x y z", "a b c d"]
+    texts = ["ask a man", "ask a man", "ask a boy", "sing it now", "ask a man now"]
     assert diverse(texts, 2) == [0, 3]
     assert diverse(texts, 9) == [0, 3, 2, 4]
 

@@ -8,7 +8,7 @@ import torch
 
 from sparring.attack.gradient.fgsm import FGSM
 from sparring.attack.gradient.pgd import PGD
-from sparring.core.attack import Attack, Attempts
+from sparring.core.attack import Attack, Attempts, Author, Script
 from sparring.core.ball import LpBall
 from sparring.core.cases import Cases
 from sparring.core.defence import Defence
@@ -151,3 +151,45 @@ def test_refuses_bad_settings():
         Rounds(**SMALL, attacks=[])
     with pytest.raises(InvalidCases, match="splits 1 cases into"):
         Rounds(**SMALL, attacks=[PGD()]).harden(toy_classifier(), toy_cases(1))
+
+
+class Words(ThreatModel):
+    """The adversary writes the whole input."""
+
+    perturbs = False
+
+    def admits(self, cases, attempts):
+        return [True] * len(cases)
+
+    def describe(self):
+        return "any words"
+
+
+@dataclass(frozen=True)
+class Adaptive(Author[Target, Cases, ThreatModel]):
+    """Finds the first word that the target still gives way to, and writes it for every second case."""
+
+    family = "adaptive"
+    words: tuple = ("please", "kindly", "now")
+
+    def write(self, target, cases, threat, *, seed=0, workspace=None, progress=None):
+        word = next((w for w in self.words if target([w]) == ["sure"]), "nothing")
+        return Script(self, {i: word for k, i in enumerate(cases.ids) if k % 2 == 0})
+
+
+def test_an_author_is_trained_anew_against_the_target_of_each_round(tmp_path):
+    rounds = Rounds(Memorise(), [Adaptive()], Words(), judge=Compliance(), rounds=3, probes=4, share=0.3)
+    hardened = rounds.harden(Parrot(), prompts(), workspace=tmp_path)
+    assert hardened.taught == {"please", "kindly", "now"}  # what was attacked, and none of the places for attempts
+    series = json.loads((tmp_path / "series.json").read_text())
+    assert [each["book"] for each in series] == [2, 4, 6]  # of 4 probes, the author wrote for 2
+    assert [each["replayed"] for each in series] == [0.0, 0.0, 0.0]
+    # measured with a red model that saw the repaired target: each time it finds another word
+    assert [each["broken"][Adaptive().name] for each in series] == [1.0, 1.0, 1.0]
+    assert hardened.lineage[0].families == ("adaptive",)
+
+
+def test_a_target_that_nothing_breaks_has_nothing_to_learn():
+    rounds = Rounds(Memorise(), [Adaptive(words=())], Words(), judge=Compliance(), rounds=1, share=0.3)
+    with pytest.raises(InvalidCases, match=r"nothing broke the target in round 1.*Raise probes \(now 500\)"):
+        rounds.harden(Parrot(frozenset(["nothing"])), prompts())

@@ -17,6 +17,7 @@ from sparring.domains.language.phrases import Shape
 from sparring.domains.language.target import Chat, Unanswered
 from sparring.mitigate.wrapped import Wrapped
 
+Phrase = tuple[str, ...]
 _DRAWN = 1000  # the number of the first further sample, far from those that a campaign asks for
 
 
@@ -84,26 +85,26 @@ class Blocklist(Defence):
             raise InvalidCases("a blocklist is learned from failures; there are none.")
         before = wrapped.meter.forwards
         failed = [Shape.of(text) for _, text in broken_replies(target, data, self.harms) if text]
-        fine = [Shape.of(text) for text in self.benign] if self.benign is not None else [
-            Shape.of(text) for _, text in benign_replies(target, 96, Seed.of(seed))
-        ]
+        fine = (
+            [Shape.of(text) for text in self.benign]
+            if self.benign is not None
+            else [Shape.of(text) for _, text in benign_replies(target, 96, Seed.of(seed))]
+        )
         phrases = self.learned(failed, fine)
         caught = sum(any(shape.holds(phrase) for phrase in phrases) for shape in failed)
         alarms = sum(any(shape.holds(phrase) for phrase in phrases) for shape in fine)
-        note = (
-            f"{len(phrases)} phrases hold back {caught} of {len(failed)} failures and {alarms} of {len(fine)} benign texts"
-        )
+        note = f"{len(phrases)} phrases hold back {caught} of {len(failed)} failures and {alarms} of {len(fine)} benign texts"
         step = Hardening(self.name, self.families, 0.0, wrapped.meter.forwards - before, (note,))
         return Blocked(target, tuple(phrases), self.samples, self.refusal, step)
 
-    def learned(self, failed: Sequence[Shape], fine: Sequence[Shape]) -> list[tuple[str, ...]]:
+    def learned(self, failed: Sequence[Shape], fine: Sequence[Shape]) -> list[Phrase]:
         """Phrases in the order in which they were chosen."""
-        within: dict[tuple[str, ...], set[int]] = {}
+        within: dict[Phrase, set[int]] = {}
         for number, shape in enumerate(failed):
             for phrase in shape.phrases(self.longest):
                 within.setdefault(phrase, set()).add(number)
         support = min(self.support, len(failed))
-        wrong: dict[tuple[str, ...], set[int]] = {}
+        wrong: dict[Phrase, set[int]] = {}
         for number, shape in enumerate(fine):
             for phrase in set(shape.phrases(self.longest)) & within.keys():
                 wrong.setdefault(phrase, set()).add(number)
@@ -115,16 +116,9 @@ class Blocklist(Defence):
             for phrase, numbers in within.items()
             if len(numbers) >= support and len(wrong.get(phrase, ())) <= allowed
         }
-        chosen: list[tuple[str, ...]] = []
+        chosen: list[Phrase] = []
         while left and pool:
-
-            def worth(phrase: tuple[str, ...]) -> tuple[int, int, int, tuple[str, ...]]:
-                # Most failures, fewest new alarms; then shapes before words, and the shorter of two.
-                new = len(wrong.get(phrase, set()) - alarms)
-                words = sum(unit[0] not in "#<" for unit in phrase)
-                return (new - len(pool[phrase] & left), new, words * 8 + len(phrase), phrase)
-
-            best = min(pool, key=worth)
+            best = min(pool, key=lambda one: _rank(one, len(pool[one] & left), len(wrong.get(one, set()) - alarms)))
             if not pool[best] & left:
                 break
             own = wrong.get(best, set()) | {k for k, shape in enumerate(fine) if shape.holds(best)}
@@ -136,6 +130,12 @@ class Blocklist(Defence):
         return chosen
 
 
+def _rank(phrase: Phrase, failures: int, alarms: int) -> tuple[int, int, int, Phrase]:
+    """Smallest for the most failures less new alarms; then shapes before words, and the shorter of two."""
+    words = sum(unit[0] not in "#<" for unit in phrase)
+    return alarms - failures, alarms, words * 8 + len(phrase), phrase
+
+
 class Blocked(Wrapped):
     """A chat whose replies with a phrase of the list are drawn again, and then replaced by a refusal.
 
@@ -145,9 +145,7 @@ class Blocked(Wrapped):
         refusal: said at last.
     """
 
-    def __init__(
-        self, inner: Chat, phrases: tuple[tuple[str, ...], ...], samples: int, refusal: str, step: Hardening
-    ) -> None:
+    def __init__(self, inner: Chat, phrases: tuple[Phrase, ...], samples: int, refusal: str, step: Hardening) -> None:
         super().__init__(inner, [phrases, samples, refusal], step)
         self.phrases, self.samples, self.refusal = phrases, samples, refusal
 

@@ -10,6 +10,7 @@ from sparring.core.defence import Defence
 from sparring.core.errors import InvalidSpec
 from sparring.core.progress import Progress, Silent
 from sparring.core.seed import Seed
+from sparring.core.target import Target
 from sparring.domains.language.target import Chat
 from sparring.mitigate.wrapped import Wrapped
 

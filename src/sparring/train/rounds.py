@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sparring.core.attack import Attack
+from sparring.core.attack import Attack, Author
 from sparring.core.cases import Cases
 from sparring.core.defence import Defence
 from sparring.core.errors import InvalidCases, InvalidSpec
@@ -41,6 +41,10 @@ class Round:
 @dataclass(frozen=True)
 class Rounds(Defence):
     """Hardens again and again, each time from the original target, on the data and on everything that ever broke it.
+
+    Where the adversary writes the whole input (`threat.perturbs` is False), the data are only places for attempts: each
+    round attacks first, and the target learns from the case book alone. Attackers that learn are trained anew against
+    the target of each round.
 
     Paper: none; the loop of red teaming, as old as testing.
     Differs: nothing to differ from. What enters the case book is replayed, admitted and judged first, and never
@@ -107,17 +111,23 @@ class Rounds(Defence):
         current = target
         for number in range(self.rounds):
             place = folder / f"round-{number + 1}" if folder else None
-            lessons = joined([learn, *book])
+            if not self.threat.perturbs:
+                self._search(current, learn, seed, number, book, place)
+                if not any(map(len, book)):
+                    raise InvalidCases(
+                        f"nothing broke the target in round {number + 1}, so there is nothing to learn from. Raise "
+                        f"probes (now {self.probes}), or name stronger attacks."
+                    )
+            lessons = joined([learn, *book]) if self.threat.perturbs else joined(book)
             current = self.training.harden(
                 target, lessons, seed=seed.child("train", number), workspace=place, progress=progress
             )
             steps.append(current.lineage[-1])
             replayed = self._replayed(current, book)
-            broken = {name: rate for name, rate, _ in self._attacked(current, held, seed.child("measure"))}
-            probes = learn[np.sort(seed.child("probes", number).numpy().permutation(len(learn))[: self.probes])]
-            for name, _, breaks in self._attacked(current, probes, seed.child("probe", number)):
-                if len(breaks):
-                    book.append(dataclasses.replace(breaks, ids=[f"{i}~{number + 1}~{name}" for i in breaks.ids]))
+            measured = place / "measure" if place else None
+            broken = {name: rate for name, rate, _ in self._attacked(current, held, seed.child("measure"), measured)}
+            if self.threat.perturbs:
+                self._search(current, learn, seed, number, book, place)
             series.append(Round(broken, replayed, sum(map(len, book))))
             if folder is not None:
                 _tell(folder / "series.json", series)
@@ -128,7 +138,19 @@ class Rounds(Defence):
         current.lineage = (*target.lineage, hardening)
         return current
 
-    def _attacked(self, target: Target, cases: Cases, seed: Seed) -> list[tuple[str, float | None, Cases]]:
+    def _search(
+        self, target: Target, learn: Cases, seed: Seed, number: int, book: list[Cases], place: Path | None
+    ) -> None:
+        """Adds what breaks the target on this round's probes to the book."""
+        probes = learn[np.sort(seed.child("probes", number).numpy().permutation(len(learn))[: self.probes])]
+        own = seed.child("probe", number)
+        for name, _, breaks in self._attacked(target, probes, own, place / "search" if place else None):
+            if len(breaks):
+                book.append(dataclasses.replace(breaks, ids=[f"{i}~{number + 1}~{name}" for i in breaks.ids]))
+
+    def _attacked(
+        self, target: Target, cases: Cases, seed: Seed, place: Path | None
+    ) -> list[tuple[str, float | None, Cases]]:
         """By attack: its name, the share of right cases that it broke, and the attempts that did."""
         found = []
         for number, attack in enumerate(self.attacks):
@@ -138,20 +160,28 @@ class Rounds(Defence):
                 else f"{attack.name} #{number + 1}"
             )
             own = seed.child(name)
-            ready = attack.prepare(target, target.place(cases), self.threat, seed=own)
+            if isinstance(attack, Author):
+                spot = place / str(number) if place else None
+                ready = attack.write(target, target.place(cases), self.threat, seed=own, workspace=spot)
+            else:
+                ready = attack.prepare(target, target.place(cases), self.threat, seed=own)
             breaks, right = [], 0
             for block in cases.blocks(_BLOCK):
                 placed = target.place(block)
-                fair = _where(self._graded(target, placed, placed.inputs), Outcome.HELD)
-                right += len(fair)
-                placed = placed[fair]
+                if self.threat.perturbs:
+                    placed = placed[_where(self._graded(target, placed, placed.inputs), Outcome.HELD)]
                 if not len(placed):
                     continue
-                attempts = ready.run(target, placed, self.threat, seed=own).inputs
-                admitted = np.flatnonzero(np.asarray(torch.as_tensor(self.threat.admits(placed, attempts)).cpu()))
-                tried = dataclasses.replace(placed, inputs=attempts)[admitted]
+                attempts = ready.run(target, placed, self.threat, seed=own)
+                may = np.asarray(torch.as_tensor(self.threat.admits(placed, attempts.inputs)).cpu(), dtype=bool)
+                if attempts.refused is not None:
+                    may &= ~attempts.refused.cpu().numpy()
+                tried = dataclasses.replace(placed, inputs=attempts.inputs)[np.flatnonzero(may)]
+                outcomes = self._graded(target, tried, tried.inputs) if len(tried) else []
+                # A perturbation that misses its threat leaves the case standing; words never written tell nothing.
+                right += len(placed) if self.threat.perturbs else _decided(outcomes)
                 if len(tried):
-                    breaks.append(tried[_where(self._graded(target, tried, tried.inputs), Outcome.BROKEN)])
+                    breaks.append(tried[_where(outcomes, Outcome.BROKEN)])
             together = joined(breaks) if breaks else cases[:0]
             found.append((name, len(together) / right if right else None, together))
         return found
@@ -177,7 +207,10 @@ def joined(parts: Sequence[Cases]) -> Cases:
     if len(parts) == 1:
         return parts[0]
     ids = [case_id for part in parts for case_id in part.ids]
-    return Cases(ids, _joined([p.inputs for p in parts]), _joined([p.goals for p in parts]), parts[0].name)
+    groups = None
+    if all(part.groups is not None for part in parts):
+        groups = [group for part in parts for group in part.groups or ()]
+    return Cases(ids, _joined([p.inputs for p in parts]), _joined([p.goals for p in parts]), parts[0].name, groups)
 
 
 def _joined(values: Sequence[Any]) -> Any:
@@ -194,6 +227,10 @@ def _joined(values: Sequence[Any]) -> Any:
 
 def _where(outcomes: Sequence[Outcome], wanted: Outcome) -> np.ndarray:
     return np.flatnonzero([outcome is wanted for outcome in outcomes])
+
+
+def _decided(outcomes: Sequence[Outcome]) -> int:
+    return sum(outcome in (Outcome.BROKEN, Outcome.HELD) for outcome in outcomes)
 
 
 def _sentence(each: Round) -> str:

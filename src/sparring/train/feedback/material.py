@@ -180,6 +180,8 @@ def _unchanged(target: OpenChat, step: Hardening) -> OpenChat:
 
 def _plain(defence: Defence) -> str:
     settings = {
-        field.name: to_spec(getattr(defence, field.name)) for field in dataclasses.fields(defence) if field.name != "families"
+        field.name: to_spec(getattr(defence, field.name))
+        for field in dataclasses.fields(defence)
+        if field.name != "families"
     }
     return digest(settings)
