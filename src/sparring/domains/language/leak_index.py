@@ -336,7 +336,8 @@ def _hash(text: str) -> int:
 
 def _key_hash(text: str) -> int:
     if "@" in text:
-        return _hash(f"key/{' '.join(re.findall(r'[\w@]+', text.lower()))}")
+        parts = " ".join(re.findall(r"[\w@]+", text.lower()))
+        return _hash(f"key/{parts}")
     digits = re.sub(r"\D", "", text)
     return _hash(f"key/{digits[1:] if len(digits) == 11 and digits[0] == '1' else digits}")  # less the country code
 
