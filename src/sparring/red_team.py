@@ -145,9 +145,10 @@ def measured(
     recipe: RedRecipe, target: Chat, red: Chat | None, name: str, folder: Path, progress: Progress
 ) -> Scorecard:
     """One target measured as the recipe says, under a run of that name in the record."""
+    vitals = [vital for vital in recipe.built_vitals if vital.fits(target)]
     card = measure(
         target, recipe.open_cases("test"), recipe.built_threat, attacks=recipe.built_attacks(red), judge=recipe.judge,
-        opinions=[recipe.opinion], vitals=recipe.built_vitals, taxonomy=recipe.taxonomy, held_out=recipe.held_out,
+        opinions=[recipe.opinion], vitals=vitals, taxonomy=recipe.taxonomy, held_out=recipe.held_out,
         seed=recipe.seed, batch=recipe.batch, store=Store(folder), run=name, progress=progress,
     )  # fmt: skip
     card = dataclasses.replace(card, target=name)
@@ -181,9 +182,9 @@ def estimated(recipe: RedRecipe, target: Chat) -> Estimate:
     sampled = getattr(target, "sampling", None)
     reply = sampled.tokens if sampled is not None else _REPLY
     for node in recipe.attacks:
-        tokens += len(recipe.repairs or [None]) * places * _cost(node, reply)
+        tokens += len(recipe.repairs or [None]) * _cost(node, places, len(recipe.harms), reply)
     for node in recipe.seen if any(recipe.repairs.values()) else ():
-        tokens += places * _cost(node, reply)
+        tokens += _cost(node, places, len(recipe.harms), reply)
     probes = recipe.open_cases("test")[:_PROBES].inputs
     start = time.perf_counter()
     answers = target(probes)
@@ -193,12 +194,12 @@ def estimated(recipe: RedRecipe, target: Chat) -> Estimate:
     return Estimate(tokens, tokens * seconds / (len(answers) * reply))
 
 
-def _cost(node: dict[str, Any], reply: int) -> int:
-    """Tokens that one case costs under an attack: what the red model writes, and every reply of the target."""
+def _cost(node: dict[str, Any], places: int, harms: int, reply: int) -> int:
+    """Tokens that an attack costs: what the red model writes, and every reply of the target."""
     takes = inspect.signature(resolve(node["use"])).parameters
     turns = node.get("turns", takes["turns"].default if "turns" in takes else 1)
-    pool = 2 if "examples" in takes or "epochs" in takes else 1
-    return pool * turns * (_QUESTION + reply)
+    pool = node.get("zero_shot", takes["zero_shot"].default if "zero_shot" in takes else 0)
+    return (places * turns + pool * harms) * (_QUESTION + reply)
 
 
 def _opened(reference: Any, recipe: RedRecipe) -> Chat:

@@ -41,6 +41,10 @@ class Vital(ABC):
     def name(self) -> str:
         """As it stands in tables."""
 
+    def fits(self, target: Target) -> bool:
+        """Whether the target can be asked this; recipes leave out what does not fit."""
+        return True
+
     @abstractmethod
     def read(self, target: Target) -> Reading:
         """The figure; same target, same figure.

@@ -70,7 +70,7 @@ def test_answers_count_as_whole_words_at_the_beginning():
 def test_perplexity_is_the_exponential_of_the_mean_loss_per_token():
     chat = toy_open_chat()
     parts = chat.log_probabilities([""] * len(plain_text()), list(plain_text()))
-    expected = math.exp(-float(torch.cat(parts).double().mean()))
+    expected = math.exp(-float(torch.cat([one[1:] for one in parts]).double().mean()))
     reading = Perplexity().read(chat)
     assert reading.value == pytest.approx(expected, rel=1e-6)
     assert reading.low < reading.value < reading.high
@@ -88,3 +88,4 @@ def test_perplexity_looks_through_a_wrapper_and_says_so():
 def test_perplexity_of_a_target_without_weights_is_refused_in_one_sentence():
     with pytest.raises(Incompatible, match=r"perplexity needs a target with its weights at hand .* got ToyChat"):
         Perplexity().read(ToyChat())
+    assert not Perplexity().fits(ToyChat()) and Perplexity().fits(toy_open_chat())

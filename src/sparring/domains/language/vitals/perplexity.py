@@ -9,7 +9,7 @@ from sparring.core.seed import Seed
 from sparring.core.target import Target
 from sparring.core.vital import Reading, Vital
 from sparring.domains.language.benign import plain_text
-from sparring.domains.language.target import OpenChat
+from sparring.domains.language.target import Chat, OpenChat
 from sparring.domains.language.vitals.reading import chat_of
 
 _DRAWS = 2000
@@ -19,7 +19,8 @@ _DRAWS = 2000
 class Perplexity(Vital):
     """exp of the mean negative log-probability per token of plain English paragraphs, under the target's own weights.
 
-    The text stands bare, outside any chat. So a repair that only wraps leaves the figure as it was: it is read of the
+    The text stands bare, outside any chat, and its first token is left out: it follows nothing but a model's own mark of
+    a beginning. So a repair that only wraps leaves the figure as it was: it is read of the
     weights inside, and says so; what the wrapper spoils shows in the other vitals. Two tokenizers are not comparable.
     The interval is a bootstrap over paragraphs. Cost: one forward per paragraph.
     """
@@ -27,6 +28,9 @@ class Perplexity(Vital):
     @property
     def name(self) -> str:
         return "perplexity"
+
+    def fits(self, target: Target) -> bool:
+        return isinstance(target, Chat) and isinstance(target.innermost, OpenChat)
 
     def read(self, target: Target) -> Reading:
         inside = chat_of(target, self.name).innermost
@@ -37,8 +41,8 @@ class Perplexity(Vital):
             )
         texts = plain_text()
         found = inside.log_probabilities([""] * len(texts), list(texts))
-        losses = np.array([-float(one.double().sum()) for one in found])
-        counts = np.array([len(one) for one in found])
+        losses = np.array([-float(one[1:].double().sum()) for one in found])
+        counts = np.array([len(one) - 1 for one in found])
         draws = Seed(0).child("perplexity").numpy().integers(len(texts), size=(_DRAWS, len(texts)))
         drawn = np.exp(losses[draws].sum(1) / counts[draws].sum(1))
         low, high = np.quantile(drawn, [0.025, 0.975])
