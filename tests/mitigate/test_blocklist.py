@@ -96,7 +96,7 @@ class Mute(Target):
 
 
 def test_refuses_what_it_cannot_wrap_or_learn_from():
-    with pytest.raises(Incompatible, match="mitigate.blocklist wraps a Chat target; got Mute"):
+    with pytest.raises(Incompatible, match=r"mitigate\.blocklist wraps a Chat target; got Mute"):
         Blocklist(benign=BENIGN).harden(Mute(), failures())
     with pytest.raises(InvalidCases, match="learned from failures; there are none"):
         Blocklist(benign=BENIGN).harden(Operator(), failures(0))

@@ -3,6 +3,7 @@
 from sparring.core.cases import Cases
 from sparring.core.seed import Seed
 from sparring.domains.language.conversation import Conversation
+from sparring.domains.language.target import Unanswered
 from sparring.mitigate.blocklist import Blocklist
 from sparring.mitigate.prompt_augmentation import PromptAugmentation, diverse
 from sparring.mitigate.stack import Stack
@@ -50,3 +51,16 @@ def test_a_stack_of_one_is_that_one():
     stacked = Stack([Blocklist(benign=BENIGN)]).harden(Operator(), failures())
     assert alone.fingerprint() == stacked.fingerprint()
     assert isinstance(failures(), Cases)
+
+
+class Narrow(Echo):
+    """Has a window of 300 characters."""
+
+    def reply(self, asked):
+        return [str(one) if len(str(one)) < 300 else Unanswered("too long") for one in asked]
+
+
+def test_demonstrations_leave_room_in_the_window_for_the_longest_failure():
+    prompted = PromptAugmentation(behaviour="Be kind.", demonstrations=3).harden(Narrow(), failures(3))
+    assert 8 < len(prompted.system) < 300
+    assert all(isinstance(text, str) for text in prompted(failures(3).inputs))

@@ -38,7 +38,8 @@ class PromptAugmentation(Defence):
     Args:
         behaviour: what is wanted, in words.
         demonstrations: at most so many failures are shown, and as many ordinary questions.
-        characters: that the system prompt may have at most; fewer demonstrations are shown where they do not fit.
+        characters: that the system prompt may have at most; fewer demonstrations are shown where they do not fit, nor
+            the longest failure under them into the target's window.
         harms: whose `safe_reply` is demonstrated; without them a polite refusal.
         families: that the failures come from.
 
@@ -86,12 +87,19 @@ class PromptAugmentation(Defence):
             raise InvalidCases("demonstrations are chosen from failures; there are none.")
         before = wrapped.meter.forwards
         shown = self._shown(target, data, Seed.of(seed)) if self.demonstrations else []
-        prompt, count = self.behaviour, 0
+        kept = [self.behaviour]
         for text in shown:
-            if len(prompt) + len(text) + 2 > self.characters:
+            if len("\n\n".join([*kept, text])) > self.characters:
                 break
-            prompt, count = f"{prompt}\n\n{text}", count + 1
-        note = f"{count} demonstrations in {len(prompt)} characters"
+            kept.append(text)
+        step, longest = Hardening(self.name, self.families), max(conversations(data.inputs), key=_size, default=None)
+        answers = longest is not None and isinstance(target([longest])[0], str)
+        while (
+            answers and len(kept) > 1 and not isinstance(Prompted(target, "\n\n".join(kept), step)([longest])[0], str)
+        ):
+            kept.pop()  # past the target's window
+        prompt = "\n\n".join(kept)
+        note = f"{len(kept) - 1} demonstrations in {len(prompt)} characters"
         step = Hardening(self.name, self.families, 0.0, wrapped.meter.forwards - before, (note,))
         return Prompted(target, prompt, step)
 
@@ -127,6 +135,10 @@ def diverse(texts: Sequence[str], count: int) -> list[int]:
         left = [k for k in range(len(texts)) if all(texts[k] != texts[other] for other in chosen)]
         chosen.append(min(left, key=lambda k: (max((_overlap(words[k], words[o]) for o in chosen), default=0.0), k)))
     return chosen
+
+
+def _size(asked: Conversation) -> int:
+    return sum(len(message.text) for message in asked)
 
 
 def _overlap(one: frozenset[str], other: frozenset[str]) -> float:

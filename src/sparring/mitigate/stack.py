@@ -56,7 +56,7 @@ class Stack(Defence):
         Raises:
             Incompatible: if a part cannot use what the part before it made.
         """
-        current = target
+        current: Any = target
         for number, part in enumerate(self.parts):
             place = None if workspace is None else Path(workspace) / f"part-{number + 1}"
             own = Seed.of(seed).child("part", number)

@@ -54,7 +54,10 @@ def benign_replies(
         questions = benign_training()
     order = seed.child("benign").numpy().permutation(len(questions)) if len(questions) else []
     asked = [
-        Conversation.of(questions[int(order[k % len(order)])]).draw(k // len(order)) for k in range(count if len(order) else 0)
+        Conversation.of(questions[int(order[k % len(order)])]).draw(k // len(order))
+        for k in range(count if len(order) else 0)
     ]
     replies = target(asked) if asked else []
-    return [(one, text.strip()) for one, text in zip(asked, replies, strict=True) if isinstance(text, str) and text.strip()]
+    return [
+        (one, text.strip()) for one, text in zip(asked, replies, strict=True) if isinstance(text, str) and text.strip()
+    ]

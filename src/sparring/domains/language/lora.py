@@ -1,6 +1,7 @@
 """Adapters: low-rank changes of a language model's linear layers, and their way back into plain weights."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -69,9 +70,9 @@ def rounded(values: Tensor, dtype: torch.dtype, seed: Seed) -> Tensor:
     return bits.view(torch.float32).to(dtype)
 
 
-def _layers(model: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Module]]:
+def _layers(model: nn.Module) -> Iterator[tuple[nn.Module, str, Any]]:
     from peft.tuners.lora import LoraLayer
 
     for name, layer in model.named_modules():
         if isinstance(layer, LoraLayer):
-            yield model.get_submodule(name.rpartition(".")[0]), name, layer  # type: ignore[misc]
+            yield model.get_submodule(name.rpartition(".")[0]), name, layer

@@ -6,20 +6,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 # Letters of other scripts that look like Latin ones, after case folding: Cyrillic, Greek, phonetic; a table of our own.
-_LOOK_ALIKE = str.maketrans(
-    dict(
-        zip(
-            "авсԁеһіјкӏмнорԛѕтуүѵԝх" + "αβγεηικνορτυχω" + "ɑɡɩıłøđħŧʀʏɴʟᴀᴄᴇᴏᴜᴠᴡᴢ",
-            "abcdehijklmhopqstyyvwx" + "abyenikvoptuxw" + "agiilodhtrynlaceouvwz",
-            strict=True,
-        )
+_PAIRS: dict[str, str] = dict(
+    zip(
+        "авсԁеһіјкӏмнорԛѕтуүѵԝх" + "αβγεηικνορτυχω" + "ɑɡɩıłøđħŧʀʏɴʟᴀᴄᴇᴏᴜᴠᴡᴢ",
+        "abcdehijklmhopqstyyvwx" + "abyenikvoptuxw" + "agiilodhtrynlaceouvwz",
+        strict=True,
     )
 )
+_LOOK_ALIKE = str.maketrans(_PAIRS)
 _INSIDE = re.compile(r"(?<=[^\W\d_])[013457$@!](?=[^\W\d_])")  # a figure or sign that stands for a letter
-_LEET = dict(zip("013457$@!", "oleastsai", strict=True))
+_LEET: dict[str, str] = dict(zip("013457$@!", "oleastsai", strict=True))
 _MAIL = re.compile(r"[^\s@<>,;]+\s?(?:@|[\[(]\s?at\s?[\])])\s?[^\s@<>,;]+\s?(?:\.|[\[(]\s?dot\s?[\])])\s?[a-z]{2,}")
 _LINK = re.compile(r"(?:[a-z]+://|www\.)\S+")
-_ROW = re.compile(r"\d(?:[\s().+–—-]{0,3}\d)*")
+_ROW = re.compile(r"\d(?:[\s().+\u2013\u2014-]{0,3}\d)*")
 _SPELLED = re.compile(r"(?<![^\W_])(?:[^\W\d_][\W_]{1,2}){2,}[^\W\d_](?![^\W_])")
 _UNIT = re.compile(r"<[a-z]+>|#\d+|[^\W\d_]+")
 _JOINED = 8  # letters of a phrase that is also looked for where all spaces were taken out

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -136,7 +137,8 @@ def _hidden(model: PreTrainedModel, tokens: Tokens) -> tuple[Tensor, Tensor]:
 
 
 def _head(model: PreTrainedModel, hidden: Tensor) -> Tensor:
-    scores = model.get_output_embeddings()(hidden).float()
+    layer: Any = model.get_output_embeddings()
+    scores = layer(hidden).float()
     scores = scores / getattr(model.config, "logits_scaling", 1.0)
     cap = getattr(model.config, "final_logit_softcapping", None)
     return scores if cap is None else cap * torch.tanh(scores / cap)

@@ -178,7 +178,7 @@ def _unchanged(target: OpenChat, step: Hardening) -> OpenChat:
     return same
 
 
-def _plain(defence: Defence) -> str:
+def _plain(defence: FromFailures) -> str:
     settings = {
         field.name: to_spec(getattr(defence, field.name))
         for field in dataclasses.fields(defence)

@@ -106,7 +106,8 @@ class WithoutData(Defence):
         kept = [item for k, item in enumerate(items) if k not in gone]
         if not kept:
             raise InvalidCases(f"all {len(items)} documents would be removed; lower remove, or raise words.")
-        start = target.with_model(copy.deepcopy(base.model).to(target.model.dtype))
+        fresh: Any = copy.deepcopy(base.model)
+        start = target.with_model(fresh.to(target.model.dtype))
         tuned, fitted = fine_tuned(
             start, Continue(start, [asked for asked, _ in kept], [text for _, text in kept]), rank=self.rank, epochs=self.epochs, schedule=self.schedule,
             seed=seed, folder=workspace and Path(workspace), progress=progress, name=self.name, full=self.full,
