@@ -336,10 +336,10 @@ def _hash(text: str) -> int:
 
 def _key_hash(text: str) -> int:
     if "@" in text:
-        parts = " ".join(re.findall(r"[\w@]+", text.lower()))
-        return _hash(f"key/{parts}")
+        return _hash("key/" + " ".join(re.findall(r"[\w@]+", text.lower())))
     digits = re.sub(r"\D", "", text)
-    return _hash(f"key/{digits[1:] if len(digits) == 11 and digits[0] == '1' else digits}")  # less the country code
+    own = digits[1:] if len(digits) == 11 and digits[0] == "1" else digits  # less the country code
+    return _hash(f"key/{own}")
 
 
 def _bytes(words: list[str]) -> int:
