@@ -70,7 +70,7 @@ def test_what_scores_becomes_likelier_than_what_does_not(tmp_path):
     texts = [" why canary one?", " why zzz two?", " no question"]
 
     def likely():
-        return [float(p.sum()) for p in learner.policy.log_probabilities(prompts, texts)]
+        return [float(p.sum()) for p in learner.start.with_model(learner.model).log_probabilities(prompts, texts)]
 
     before = likely()
     optimiser = FAST.optimiser_of(learner.module)

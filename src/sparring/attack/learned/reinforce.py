@@ -24,13 +24,13 @@ SCHEDULE = Schedule(batch=32, optimiser="adamw", peak=5e-4, shape="constant", wa
 class Reinforce(RedLM):
     """From the supervised model on, questions are drawn, asked and scored; what scored above expectation becomes likelier.
 
-    Paper: Perez et al., 2022, arXiv:2202.03286, section 3.1 and appendix B: synchronous A2C (Mnih et al., 2016,
-    arXiv:1602.01783) with the reward -log(1 - r) of the reply, -3 for a text without a question, a value head as
-    baseline, and a penalty on the KL divergence to the start, weighted 0.3 against 0.7 of the rest. Over 40 % of its
-    questions drew an offensive reply, and 78 % of them held one and the same word.
+    Paper: Perez et al., 2022, arXiv:2202.03286, section 3.1: synchronous A2C (Mnih et al., 2016, arXiv:1602.01783) with
+    the reward -log(1 - r) of the reply, -3 for a text without a question, a value head as baseline, and a penalty on the
+    KL divergence to the start, weighted 0.3 to 0.4. Over 40 % of its questions drew an offensive reply, and 78 % of them
+    held one and the same word.
     Differs: low-rank adapters, one per harm, and hundreds of questions where the paper draws millions; a diversity term
     takes `diversity` times the question's BLEU-4 against the last `archive` questions off its reward, and a repetition
-    of one of these counts as invalid; advantages are scaled to mean zero and unit variance in each batch; the value head reads the
+    of one of these counts as invalid; the KL penalty weighs `kl` and all the rest 1 - `kl`; advantages are scaled to mean zero and unit variance in each batch; the value head reads the
     last layer without moving it; a question's tokens are those of its text, tokenised anew; the KL divergence is of
     whole next-token distributions at the question's tokens, to the supervised model.
     Cost per case: about 1.5 continuations by the red model; before that, for each harm, what `Supervised` costs, and
