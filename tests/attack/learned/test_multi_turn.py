@@ -11,8 +11,10 @@ from sparring.domains.language.conversation import Conversation
 from sparring.domains.language.harm import joined_cases
 from sparring.domains.language.harms.bias import Bias
 from sparring.domains.language.harms.dialogue import Dialogue
+from sparring.domains.language.judge import ReplyJudge
 from sparring.domains.language.target import Chat, Unanswered
 from sparring.domains.language.threat import Prompts
+from sparring.measure.campaign import measure
 
 
 class Red(Chat):
@@ -147,3 +149,27 @@ def test_settings_are_plain_data_and_bad_ones_are_refused_in_one_sentence():
     assert build(to_spec(MultiTurn(turns=3))) == MultiTurn(turns=3)
     with pytest.raises(InvalidSpec, match="1 to 20 turns and 100 characters or more to show; got 0 and 2000"):
         MultiTurn(turns=0)
+
+
+def test_a_campaign_reads_the_rate_by_turn_clustered_by_dialogue():
+    harm = Dialogue(turns=3)
+
+    class ThirdTurn(ReplyJudge):
+        version = "says which turn"
+
+        def breaks(self, goals, asked, replies):
+            return [
+                reply == f"number {goal.turn}" and goal.turn == 3 for goal, reply in zip(goals, replies, strict=True)
+            ]
+
+    card = measure(Blue(), harm.cases(9), Prompts(), attacks=[MultiTurn(red=Red())], judge=ThirdTurn())
+    assert [(turn, rate.broken, rate.decided) for turn, rate in card.by_turn("multi-turn").items()] == [
+        (1, 0, 3),
+        (2, 0, 3),
+        (3, 3, 3),
+    ]
+    assert len(set(card.clusters)) == 3
+
+
+def test_says_where_it_comes_from_and_what_it_costs():
+    assert all(heading in MultiTurn.__doc__ for heading in ("Paper:", "Differs:", "Cost per case:"))
