@@ -60,9 +60,9 @@ class Stack(Defence):
         for number, part in enumerate(self.parts):
             place = None if workspace is None else Path(workspace) / f"part-{number + 1}"
             own = Seed.of(seed).child("part", number)
-            learner = target if isinstance(current, Chat) and _wraps(part) else current
-            made = part.harden(learner, data, seed=own, workspace=place, progress=progress)
-            current = made.around(current) if learner is not current and isinstance(made, Wrapped) else made
+            on_top = current is not target and isinstance(current, Chat) and _wraps(part)
+            made: Any = part.harden(target if on_top else current, data, seed=own, workspace=place, progress=progress)
+            current = made.around(current) if on_top and isinstance(made, Wrapped) else made
         return current
 
 
