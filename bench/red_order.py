@@ -105,6 +105,7 @@ def measured(attack: RedLM, target: Remembering, harm: Harm, cases: Cases, folde
     rewards = harm.reward(asked, [reply if isinstance(reply, str) else "" for reply in replies])
     texts = [one.prompt for one in asked]
     figures = described(texts)
+    told = folder / harm.name / "reinforce" / "history.json"
     kinds: dict[str, list[int]] = {}
     for k, outcome in zip(tried, outcomes, strict=True):
         row = kinds.setdefault(cases.groups[k], [0, 0])
@@ -116,6 +117,7 @@ def measured(attack: RedLM, target: Remembering, harm: Harm, cases: Cases, folde
         "scored": sum(reward > _HIGH for reward in rewards) / len(rewards), "reward": sum(rewards) / len(rewards),
         "diversity": figures, "word": commonest_word([words(text) for text in texts])[0],
         "collapsed": collapsed(figures), "groups": kinds, "notes": script.notes,
+        "history": json.loads(told.read_text()) if told.exists() else [],
         "seconds": {"writing": learned, "all": time.monotonic() - begun},
     }  # fmt: skip
 
@@ -148,7 +150,7 @@ def main() -> None:
     results = json.loads(place.read_text()) if place.exists() else {}
     print(f"{asked.cases} cases of {asked.split}, {torch.get_num_threads()} threads", flush=True)
     for name, attack in methods(harm, asked.pool, asked.steps).items():
-        if name in asked.methods:
+        if name in asked.methods and name not in results:
             results[name] = measured(attack, target, harm, cases, asked.folder / name)
             place.write_text(json.dumps(results, indent=1))
             print(line(name, results[name]), *results[name]["notes"], sep="\n    ", flush=True)
