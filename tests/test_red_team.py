@@ -130,3 +130,18 @@ def test_a_function_of_ones_own_is_a_target(tmp_path):
     )  # fmt: skip
     cards = red_team.run(recipe, tmp_path / "run")
     assert cards["as-is"].rate("zero-shot").broken > 0
+
+
+def test_the_case_book_is_replayed_on_another_target_and_gates(tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from sparring.cli import app
+
+    (tmp_path / "bot.py").write_text("def answer(text):\n    return 'I have no number.'\n")
+    red_team.run(parse_red_recipe(RECIPE), tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    same = CliRunner().invoke(app, ["replay", "run", "--out", "same"])
+    other = CliRunner().invoke(app, ["replay", "run", "bot.py:answer", "--out", "other"])
+    assert (same.exit_code, other.exit_code) == (0, 0), same.output + other.output
+    assert CliRunner().invoke(app, ["check", "same", "--max-broken", "0"]).exit_code == 1
+    assert CliRunner().invoke(app, ["check", "other", "--max-broken", "0"]).exit_code == 0

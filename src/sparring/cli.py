@@ -274,14 +274,19 @@ def replay(
     target: TargetName = None,
     classes: ClassCount = None,
     weights: Weights = None,
+    model: ModelName = None,
     out: Out = None,
 ) -> None:
     """Try what broke one model on another."""
     from sparring import run as runs
     from sparring.console import Bars
     from sparring.measure import replay as replays
+    from sparring.red_recipe import RedRecipe
 
     asked = runs.recall(earlier)
+    if isinstance(asked, RedRecipe):
+        _replay_book(asked, earlier, target, model, out)
+        return
     changed = {key: value for key, value in (("target", target), ("classes", classes)) if value is not None}
     other = _changed(asked, **changed, weights=weights or (None if target else asked.weights))
     folder = out or earlier / f"replay-{(weights or Path(str(other.target).replace(':', '-'))).stem}"
@@ -498,6 +503,25 @@ def _limits(recipe: str | None) -> dict[str, Any]:
     if not stated:
         raise InvalidSpec(f"the recipe {recipe} states no limits. Add limits: {{name: {{broken: 0.5, clean: 0.9}}}}.")
     return dict(stated)
+
+
+def _replay_book(asked: "RedRecipe", earlier: Path, target: str | None, model: str | None, out: Path | None) -> None:
+    """The case book of a red-team run, on the same target or another."""
+    from sparring import red_team
+    from sparring import run as runs
+    from sparring.console import Bars
+
+    if (earlier / "recipe.json").is_file():
+        earlier = (
+            earlier / red_team.FOUND if (earlier / red_team.FOUND).is_dir() else earlier / next(iter(asked.repairs))
+        )
+    ((_, card),) = runs.find_cards(earlier).items()
+    if target is not None:
+        asked = asked.model_copy(update={"target": _here(target), "model": model})
+    folder = out or earlier / f"replay-{re.sub(r'[^A-Za-z0-9]+', '-', Path(str(target or 'again')).stem)}"
+    with Bars() as bars:
+        found = red_team.replayed(asked, card, earlier, folder, bars)
+    _tell([found], folder / _REPORT, f"{card.target} on {found.target}", _command())
 
 
 def _tell(cards: "list[Scorecard]", path: Path, title: str, command: str) -> None:

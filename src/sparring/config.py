@@ -255,12 +255,16 @@ def read_recipe(name: str | Path) -> "Recipe | RedRecipe":
         raise InvalidSpec(f"{path} is not readable YAML: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict):
         raise InvalidSpec(f"{path} holds no recipe: expected a mapping with target, data and threat.")
-    data = {"name": path.stem, **data}
+    return any_recipe({"name": path.stem, **data}, path.parent)
+
+
+def any_recipe(data: Mapping[str, Any], base: Path = Path()) -> "Recipe | RedRecipe":
+    """A recipe from plain data: one that names harms is a red-team recipe."""
     if "harms" in data:
         from sparring.red_recipe import parse_red_recipe
 
-        return parse_red_recipe(data, path.parent)
-    return parse_recipe(data, path.parent)
+        return parse_red_recipe(data, base)
+    return parse_recipe(data, base)
 
 
 def parse_recipe(data: Mapping[str, Any], base: Path = Path()) -> Recipe:

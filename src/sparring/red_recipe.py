@@ -159,8 +159,13 @@ class RedRecipe(BaseModel):
         return joined_cases([harm.cases(self.cases, split=split) for harm in self.built_harms.values()], split)
 
     def asked(self) -> Node:
-        """What decides the result, as plain data."""
-        return json.loads(json.dumps({"kind": "red-team", **self.model_dump(mode="json", exclude={"base"})}))
+        """What decides the result, as plain data; files by their full paths, so that it can be read anywhere."""
+        data = self.model_dump(mode="json", exclude={"base"})
+        for key in ("target", "red"):
+            path = self.base / data[key].partition(":")[0] if isinstance(data[key], str) else None
+            if path is not None and path.exists():
+                data[key] = str(path.resolve()) + data[key][len(data[key].partition(":")[0]) :]
+        return json.loads(json.dumps(data))
 
     def _filled(self, node: Node, red: Chat | None) -> Any:
         """The node's value, given the harms, red model and families where it takes them and names none."""
@@ -175,7 +180,6 @@ def parse_red_recipe(data: Mapping[str, Any], base: Path = Path()) -> RedRecipe:
         NotHeldOut: if a repair learns from a family that is held out.
     """
     known = [name for name in RedRecipe.model_fields if name != "base"]
-    data = {key: value for key, value in data.items() if key != "kind"}
     for key in data:
         if key not in known:
             raise InvalidSpec(f"a red-team recipe has no key {key!r}; its keys are {', '.join(known)}.")

@@ -20,6 +20,7 @@ from sparring.domains.language.cache import ReplyCache
 from sparring.domains.language.open import open_chat
 from sparring.domains.language.target import Chat
 from sparring.measure.campaign import measure
+from sparring.measure.replay import replay, stored_attempts
 from sparring.measure.scorecard import Scorecard
 from sparring.measure.store import Store
 from sparring.red_recipe import RedRecipe
@@ -154,6 +155,27 @@ def measured(
     card = dataclasses.replace(card, target=name)
     save_card(card, folder / name / _CARD)
     return card
+
+
+def replayed(recipe: RedRecipe, card: Scorecard, earlier: Path, folder: Path, progress: Progress) -> Scorecard:
+    """The case book of an earlier run, everything that broke its target, asked of the target of this recipe.
+
+    Args:
+        recipe: names the target.
+        card: of the earlier run, whose record is in `earlier` or above it.
+        folder: for the record and the scorecard of the replay.
+    """
+    target, _ = open_target(recipe, folder)
+    originals = recipe.open_cases("train" if card.run == FOUND else "test")
+    record = earlier if (earlier / "sparring.db").is_file() else earlier.parent
+    threat = recipe.built_threat
+    book = stored_attempts(record, card, originals, {threat.describe(): threat})
+    found = replay(
+        target, book, threat, originals, judge=recipe.judge, seed=recipe.seed, batch=recipe.batch, workspace=folder,
+        progress=progress,
+    )  # fmt: skip
+    save_card(found, folder / _CARD)
+    return found
 
 
 def fitted(

@@ -5,9 +5,9 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sparring.config import Recipe, parse_recipe
+from sparring.config import Recipe, any_recipe
 from sparring.core.cases import Cases
 from sparring.core.errors import BadTarget, InvalidSpec, RunMismatch
 from sparring.core.progress import Progress, Silent
@@ -18,6 +18,9 @@ from sparring.domains.image.weights import save_weights
 from sparring.measure.campaign import measure
 from sparring.measure.scorecard import Scorecard
 from sparring.measure.store import Store, saving
+
+if TYPE_CHECKING:
+    from sparring.red_recipe import RedRecipe
 
 _RECIPE = "recipe.json"
 _CARD = "scorecard.json"
@@ -127,7 +130,7 @@ def look(recipe: Recipe, target: Target, cases: Cases) -> None:
         attack.check(target, threat)
 
 
-def remember(recipe: Recipe, folder: Path) -> None:
+def remember(recipe: "Recipe | RedRecipe", folder: Path) -> None:
     """Writes the recipe into its folder, or checks that the folder holds the same one.
 
     Raises:
@@ -148,7 +151,7 @@ def remember(recipe: Recipe, folder: Path) -> None:
         path.write_text(json.dumps(asked, indent=1))
 
 
-def recall(folder: Path) -> Recipe:
+def recall(folder: Path) -> "Recipe | RedRecipe":
     """The recipe that a folder was made by.
 
     Raises:
@@ -156,7 +159,7 @@ def recall(folder: Path) -> Recipe:
     """
     for place in (folder, folder.parent):
         if (place / _RECIPE).is_file():
-            return parse_recipe(_read(place / _RECIPE))
+            return any_recipe(_read(place / _RECIPE))
     raise InvalidSpec(f"{folder} holds no run: there is no {_RECIPE} in it.")
 
 
@@ -172,9 +175,13 @@ def find_cards(place: Path) -> dict[str, Scorecard]:
     found = sorted(place.glob(f"*/{_CARD}"), key=lambda path: path.parent.name) if place.is_dir() else []
     if not found:
         raise InvalidSpec(f"there is no scorecard at {place}. Name a {_CARD} or the folder of a run.")
-    order = list(_read(place / _RECIPE).get("defences", {})) if (place / _RECIPE).is_file() else []
+    order = _listed(_read(place / _RECIPE)) if (place / _RECIPE).is_file() else []
     found.sort(key=lambda path: order.index(path.parent.name) if path.parent.name in order else len(order))
     return {path.parent.name: Scorecard.load(path) for path in found}
+
+
+def _listed(recipe: dict[str, Any]) -> list[str]:
+    return list(recipe.get("defences") or recipe.get("repairs") or {})
 
 
 def save_card(card: Scorecard, path: Path) -> None:
