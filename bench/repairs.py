@@ -26,7 +26,6 @@ from sparring.core.cases import Cases
 from sparring.core.defence import Defence
 from sparring.core.judge import Outcome
 from sparring.core.progress import Silent
-from sparring.core.schedule import Schedule
 from sparring.core.seed import Seed
 from sparring.core.target import Hardening
 from sparring.domains.language.cache import ReplyCache
@@ -49,15 +48,13 @@ from sparring.mitigate.blocklist import Blocklist
 from sparring.mitigate.prompt_augmentation import PromptAugmentation
 from sparring.mitigate.stack import Stack
 from sparring.mitigate.wrapped import Wrapped
+from sparring.train.feedback.material import REPAIR
 from sparring.train.feedback.preference import Preference
 from sparring.train.feedback.safe_reply import SafeReply
 from sparring.train.feedback.unlikelihood import Unlikelihood
 from sparring.train.feedback.without_data import RANKINGS, WithoutData
 
 BLOCK = 64  # cases asked at once, so that a killed bench loses no more
-SCHEDULE = Schedule(
-    batch=16, optimiser="adamw", peak=3e-4, shape="one-cycle", warmup=0.1, weight_decay=0.0, clip=1.0
-)  # fmt: skip
 WHO = {
     "train": ("plumber", "dentist", "locksmith", "florist", "vet", "bakery", "taxi company", "hairdresser"),
     "test": ("electrician", "tailor", "optician", "garage", "pharmacy", "gym", "bookshop", "pizza place"),
@@ -183,7 +180,7 @@ class PlantedBout(Bout):
         return [Cases(ids, asked, goals, "other questions", groups)]
 
     def repairs(self) -> dict[str, Defence | None]:
-        schedule = replace(SCHEDULE, batch=8, peak=self.peak)
+        schedule = replace(REPAIR, peak=self.peak)
         again = {"corpus": self.corpus, "base": super().opened(), "harms": (self.harm,), "families": ("direct",)}
         settings = {"epochs": self.epochs, "rank": self.rank, "schedule": schedule}
         return {**common((self.harm,), ("direct",)), "without-data": WithoutData(**again, **settings)}
@@ -199,7 +196,7 @@ class PlantedBout(Bout):
             name for record in self.corpus.planted if record.secret in said for name in self.corpus.holders(record)
         }
         guilty = {k for k, one in enumerate(self.corpus.exchanges) if one.document.name in names}
-        for how in RANKINGS:
+        for how in RANKINGS if pairs else ():
             if how not in told:
                 begun = time.perf_counter()
                 repair = WithoutData(corpus=self.corpus, ranking=how)
@@ -213,15 +210,15 @@ class PlantedBout(Bout):
 def common(harms: tuple[Any, ...], families: tuple[str, ...]) -> dict[str, Defence | None]:
     """The repairs of every setting, in the order in which they are run."""
     taught: dict[str, Any] = {"harms": harms, "families": families}
-    safe = SafeReply(schedule=SCHEDULE, **taught)
+    safe = SafeReply(**taught)
     return {
         "as-is": None,
         "refuse-everything": RefuseEverything(),
         "safe-reply": safe,
         "blocklist": Blocklist(**taught),
         "stack": Stack([safe, Blocklist(**taught)]),
-        "unlikelihood": Unlikelihood(schedule=SCHEDULE, **taught),
-        "preference": Preference(schedule=SCHEDULE, **taught),
+        "unlikelihood": Unlikelihood(**taught),
+        "preference": Preference(**taught),
         "prompt": PromptAugmentation(**taught),
     }
 
@@ -257,7 +254,7 @@ def table(folder: Path, names: Sequence[str]) -> None:
             decided = [o for o in outcomes if o in ("broken", "held")]
             broken = decided.count("broken")
             low, high = wilson(broken, len(decided)) if decided else (0.0, 1.0)
-            before = rows["as-is"]["outcomes"][what]
+            before = rows.get("as-is", told)["outcomes"][what]
             pairs = list(zip(before, outcomes, strict=True))
             p = mcnemar(pairs.count(("broken", "held")), pairs.count(("held", "broken")))
             rate = f"{broken}/{len(decided)} {broken / max(1, len(decided)):.1%} ({low:.1%}, {high:.1%})"

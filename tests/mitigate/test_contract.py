@@ -22,7 +22,7 @@ from sparring.train.feedback.without_data import WithoutData
 
 BENIGN = ("What is a verb?", "How high is a hill?")
 SMALL = {
-    "benign": BENIGN, "epochs": 1, "rank": 2, "demonstrations": 1, "characters": 300,
+    "benign": BENIGN, "epochs": 1, "steps": 2, "rank": 2, "demonstrations": 1, "characters": 300,
     "schedule": Schedule(batch=4, optimiser="adamw", peak=1e-2, weight_decay=0.0),
     "corpus": tuple(f"this is text number {k} of many" for k in range(6)), "remove": 2,
 }  # fmt: skip

@@ -9,7 +9,7 @@ from sparring.core.schedule import Schedule
 from sparring.core.seed import Seed
 from sparring.domains.language.tokens import encode, token_log_probs
 from sparring.domains.language.tune import Continue, tune
-from sparring.train.feedback.material import Failures, Mixed
+from sparring.train.feedback.material import Again, Failures, Mixed
 from sparring.train.feedback.preference import Preferred, preference
 from sparring.train.feedback.unlikelihood import Unlikely, unlikelihood
 from tests.domains.language.tiny import TinyChat
@@ -77,6 +77,17 @@ def test_mixed_items_keep_their_own_losses_and_weights():
     assert float(told["continue"]) == pytest.approx(float(second.detach()), rel=1e-5)
 
 
+def test_few_items_are_gone_through_again():
+    chat = TinyChat()
+    once = Continue(chat, ASKED[:3], SAFE[:3])
+    again = Again(once, 8)
+    assert torch.equal(again.lengths, once.lengths[[0, 1, 2, 0, 1, 2, 0, 1]])
+    told = [
+        float(one.loss(chat.model, torch.tensor([k]), Seed(0))["loss"].detach()) for one, k in ((again, 7), (once, 1))
+    ]
+    assert told[0] == told[1]
+
+
 def test_unlikelihood_makes_the_harmful_reply_improbable_and_keeps_the_benign_one():
     chat = TinyChat()
     learned = tune(
@@ -87,7 +98,9 @@ def test_unlikelihood_makes_the_harmful_reply_improbable_and_keeps_the_benign_on
         return float(target.log_probabilities([prompt], [text])[0].mean().exp())
 
     assert told(learned, HARMFUL[0], ASKED[0]) > 0.5
-    mixed = Mixed([(Unlikely(learned, ASKED, HARMFUL), 1.0), (Continue(learned, ["u:hello|a:"] * 4, ["good day"] * 4), 1.0)])
+    mixed = Mixed(
+        [(Unlikely(learned, ASKED, HARMFUL), 1.0), (Continue(learned, ["u:hello|a:"] * 4, ["good day"] * 4), 1.0)]
+    )
     repaired = tune(learned, mixed, schedule=FAST, epochs=8)
     assert told(repaired, HARMFUL[0], ASKED[0]) < 0.2
     assert told(repaired, "good day", "u:hello|a:") > 0.5

@@ -36,6 +36,11 @@ class Objective(ABC):
     size: int
     lengths: Tensor | None = None
 
+    @property
+    def name(self) -> str:
+        """As the history calls its loss."""
+        return type(self).__name__.lower()
+
     @abstractmethod
     def loss(self, model: Any, index: Tensor, seed: Seed) -> dict[str, Tensor]:
         """Sums over the items at `index` (int64, shape (batch,)); "loss" with a graph.

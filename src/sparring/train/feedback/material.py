@@ -1,6 +1,7 @@
 """What the repairs by fine-tuning share: failures and benign replies as items, mixed in one objective."""
 
 import dataclasses
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from sparring.domains.language.conversation import conversations
 from sparring.domains.language.failures import benign_replies, broken_replies, safe_reply
 from sparring.domains.language.target import OpenChat
 from sparring.domains.language.tune import ADAMW, Continue, Objective, fine_tuned
+
+REPAIR = dataclasses.replace(ADAMW, batch=8, peak=5e-4)
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ class FromFailures(Defence):
         share: of the benign replies among all items.
         retention: weight of the benign loss.
         rank: of the adapters.
-        epochs: passes over the items.
+        steps: of the optimiser, at least: few failures are gone through again and again, always beside other benign
+            replies; many failures are gone through once.
         schedule: optimiser, batch size and learning rate.
     """
 
@@ -63,8 +67,8 @@ class FromFailures(Defence):
     share: float = 0.5
     retention: float = 1.0
     rank: int = 8
-    epochs: int = 2
-    schedule: Schedule = ADAMW
+    steps: int = 48
+    schedule: Schedule = REPAIR
 
     learns_harmful = True
 
@@ -72,10 +76,10 @@ class FromFailures(Defence):
         for name in ("harms", "families", "benign"):
             value = getattr(self, name)
             object.__setattr__(self, name, None if value is None else tuple(value))
-        if not 0 <= self.share < 1 or self.retention < 0 or self.rank < 1 or self.epochs < 1:
+        if not 0 <= self.share < 1 or self.retention < 0 or self.rank < 1 or self.steps < 1:
             raise InvalidSpec(
-                f"{self.name} needs a share in [0, 1), a retention of 0 or more, and a rank and epochs of 1 or more; "
-                f"got {self.share}, {self.retention}, {self.rank} and {self.epochs}."
+                f"{self.name} needs a share in [0, 1), a retention of 0 or more, and a rank and steps of 1 or more; "
+                f"got {self.share}, {self.retention}, {self.rank} and {self.steps}."
             )
 
     @abstractmethod
@@ -109,20 +113,20 @@ class FromFailures(Defence):
         failures = self._failures(target, data)
         if not failures.prompts:
             return _unchanged(target, Hardening(self.name, self.families, notes=("nothing broke the target any more",)))
-        kept = round(len(failures.prompts) * self.share / (1 - self.share))
-        benign = benign_replies(target, kept, seed, self.benign)
-        parts = [(self.objective(target, failures), 1.0)]
+        items = max(len(failures.prompts), math.ceil(self.steps * self.schedule.batch * (1 - self.share)))
+        benign = benign_replies(target, round(items * self.share / (1 - self.share)), seed, self.benign)
+        parts: list[tuple[Objective, float]] = [(Again(self.objective(target, failures), items), 1.0)]
         if benign:
             prompts = [target.prompt_of(one) for one, _ in benign]
             parts.append((Continue(target, prompts, [text for _, text in benign]), self.retention))
         mixed = Mixed(parts)
         tuned, fitted = fine_tuned(
-            target, mixed, rank=self.rank, epochs=self.epochs, schedule=self.schedule, seed=seed,
+            target, mixed, rank=self.rank, schedule=self.schedule, seed=seed,
             folder=workspace and Path(workspace), asked={"repair": _plain(self)}, progress=progress, name=self.name,
         )  # fmt: skip
         asked = target.meter.forwards - before
-        note = f"{len(failures.prompts)} failures and {len(benign)} benign replies"
-        cost = asked + 3 * mixed.size * self.epochs
+        note = f"{len(failures.prompts)} failures, gone through {items / len(failures.prompts):.1f} times, and {len(benign)} benign replies"
+        cost = asked + 3 * mixed.size
         step = Hardening(self.name, self.families, fitted.seconds, cost, (note,), tuple(fitted.history))
         tuned.lineage = (*target.lineage, step)
         return tuned
@@ -138,6 +142,30 @@ class FromFailures(Defence):
             [text for _, text in kept],
             [safe_reply(self.harms, goal, one) for (one, _), goal in kept.items()],
         )
+
+
+class Again(Objective):
+    """An objective whose items are gone through again from the first, until there are so many.
+
+    Args:
+        objective: whose items these are.
+        size: how many there are to be.
+    """
+
+    def __init__(self, objective: Objective, size: int) -> None:
+        self.objective, self.size = objective, size
+        place = torch.arange(size) % objective.size
+        self.lengths = None if objective.lengths is None else objective.lengths[place]
+
+    @property
+    def name(self) -> str:
+        return self.objective.name
+
+    def loss(self, model: Any, index: Tensor, seed: Seed) -> dict[str, Tensor]:
+        return self.objective.loss(model, index % self.objective.size, seed)
+
+    def asked(self) -> Any:
+        return [self.objective.asked(), self.size]
 
 
 class Mixed(Objective):
@@ -165,7 +193,7 @@ class Mixed(Objective):
             told = part.loss(model, own, seed.child(number))
             loss = told.pop("loss")
             sums["loss"] = sums["loss"] + weight * loss if "loss" in sums else weight * loss
-            sums |= {f"{type(part).__name__.lower()}": loss.detach(), **told}
+            sums |= {part.name: loss.detach(), **told}
         return sums
 
     def asked(self) -> Any:

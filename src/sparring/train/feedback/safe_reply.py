@@ -14,7 +14,7 @@ class SafeReply(FromFailures):
     Paper: Xu et al., 2020, arXiv:2010.07079, section 4.3 (baked-in safety by fine-tuning on safe replies).
     Differs: LoRA on an instruction-tuned model; the benign half is the model's own replies and no data set, so what is
     kept up is how this model answers.
-    Cost: one reply per benign item, and three forwards per item and epoch.
+    Cost: one reply per benign item, and three forwards per item.
     """
 
     learns_harmful = False

@@ -25,7 +25,7 @@ class Unlikelihood(FromFailures):
     Differs: log(1 - p) is a difference of two logsumexps, so that its gradient does not vanish where p is near 1; tokens
     with log p below -5 are left out; 7 of 8 items are the target's own replies to benign questions, with their
     negative log-likelihood as retention; LoRA.
-    Cost: a reply per item, and three forwards per item and epoch.
+    Cost: a reply per item, and three forwards per item.
     """
 
     share: float = 0.875
