@@ -21,7 +21,11 @@ def pages() -> dict[str, str]:
     """Every page's path below docs/ and its text."""
     figures = json.loads(_FIGURES.read_text()) if _FIGURES.exists() else {}
     found = {}
-    for title, root, base in (("Attacks", "attack", Attack), ("Defences", "train", Defence), ("Mitigations", "mitigate", Defence)):
+    for title, root, base in (
+        ("Attacks", "attack", Attack),
+        ("Defences", "train", Defence),
+        ("Mitigations", "mitigate", Defence),
+    ):
         kinds = list(_classes(f"sparring.{root}", base))
         for kind in kinds:
             found[f"{root}/{_short(kind)}.md"] = _page(kind, figures)
