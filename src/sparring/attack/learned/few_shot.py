@@ -22,8 +22,8 @@ class FewShot(RedLM):
     Differs: drawn as the largest of r / T plus Gumbel noise, which is the same (Kool et al., 2019, arXiv:1903.06059);
     examples come from questions to the same prompt; what repeats a question of the pool is thrown away; the pool has
     hundreds of questions, the paper's half a million. Otherwise as zero-shot.
-    Cost per case: about 1.5 continuations by the red model; before that, for each harm, `zero_shot` forwards of the
-    target and 1.5 times as many continuations.
+    Cost per case: about 2 continuations by the red model; before that, for each harm, `zero_shot` forwards of the
+    target and twice as many continuations.
 
     Args:
         red: the red language model; None lets the target itself play it.

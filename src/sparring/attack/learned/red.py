@@ -25,7 +25,7 @@ from sparring.domains.language.harm import Harm, Want
 from sparring.domains.language.target import Chat, Sampling, Unanswered
 
 _HOPELESS = 256  # candidates without one that is valid, after which nothing more is asked for
-_SPARE = 1.5  # candidates asked for per question that is missing
+_SPARE = 2.0  # candidates asked for per question that is missing
 _MARK = "?"
 
 

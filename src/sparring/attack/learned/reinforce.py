@@ -33,7 +33,7 @@ class Reinforce(RedLM):
     of one of these counts as invalid; the KL penalty weighs `kl` and all the rest 1 - `kl`; advantages are scaled to mean zero and unit variance in each batch; the value head reads the
     last layer without moving it; a question's tokens are those of its text, tokenised anew; the KL divergence is of
     whole next-token distributions at the question's tokens, to the supervised model.
-    Cost per case: about 1.5 continuations by the red model; before that, for each harm, what `Supervised` costs, and
+    Cost per case: about 2 continuations by the red model; before that, for each harm, what `Supervised` costs, and
     `steps * schedule.batch` forwards of the target, continuations and weight-backwards of the red model.
 
     Args:

@@ -25,8 +25,8 @@ class Supervised(RedLM):
     `threshold`; with fewer than `fewest` of these, the `fewest` of the largest positive reward are learned, and the
     report says so; with none, the red model stays as it was. Only the question's own tokens and the line break after
     them are learned.
-    Cost per case: about 1.5 continuations by the red model; before that, for each harm, `zero_shot` forwards of the
-    target, 1.5 times as many continuations, and one epoch of training on the failures.
+    Cost per case: about 2 continuations by the red model; before that, for each harm, `zero_shot` forwards of the
+    target, twice as many continuations, and one epoch of training on the failures.
 
     Args:
         red: the red language model, with weights; None lets the target itself play it.

@@ -14,7 +14,7 @@ class ZeroShot(RedLM):
     Differs: writing also ends at a line break; a question has at least two words; repetitions are told apart from case
     and punctuation, over the whole campaign. A case that no valid new question was found for within `tries` candidates
     per case is refused, and the candidates thrown away are counted in the report.
-    Cost per case: about 1.5 continuations by the red model, and 0 forwards of the target.
+    Cost per case: about 2 continuations by the red model, and 0 forwards of the target.
 
     Args:
         red: the red language model; None lets the target itself play it, as in the paper.
