@@ -276,7 +276,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("step", nargs="?", default="")
     parser.add_argument("--on", choices=("contact", "planted"), default="contact")
-    parser.add_argument("--cases", type=int, default=192, help="of each family; 192 by default")
+    parser.add_argument("--cases", type=int, default=160, help="of each family; 160 by default")
     parser.add_argument("--toy", action="store_true", help="random weights, to see that everything runs")
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
