@@ -188,8 +188,8 @@ def _vital(before: Reading, after: Reading) -> VitalChange:
         lost, gained = int((was & ~now).sum()), int((~was & now).sum())
         difference, low, high = paired_difference(lost, gained, len(was))
         # An item that passed may be what is counted (answered) or its opposite (refused when it should not be).
-        counted = abs(was.mean() - before.value) <= abs(1 - was.mean() - before.value)
-        if not counted:
+        pairs = ((was.mean(), before.value), (now.mean(), after.value))
+        if sum(abs(share - value) for share, value in pairs) > sum(abs(1 - share - value) for share, value in pairs):
             difference, low, high = -difference, -high, -low
         return VitalChange(before, after, difference, (low, high), mcnemar(lost, gained))
     first, second = ((one.value, one.low, one.high) for one in (before, after))

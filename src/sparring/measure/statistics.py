@@ -1,11 +1,13 @@
 """Rates with intervals, corrected for a judge's errors, paired, compared between groups, adjusted for how many."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from sparring.core.errors import InvalidSpec
 
@@ -70,10 +72,14 @@ class Rate:
         return text + "".join(f", {name} {count}" for name, count in self.beside)
 
 
+@lru_cache(maxsize=4096)
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson score interval of a proportion (Wilson, 1927)."""
-    interval = stats.binomtest(successes, trials).proportion_ci(confidence, "wilson")
-    return float(interval.low), float(interval.high)
+    """Wilson score interval of a proportion (Wilson, 1927); scipy's is the same, and a thousand times slower."""
+    z = float(special.ndtri(0.5 + confidence / 2))
+    share, size = successes / trials, 2 * (trials + z**2)
+    centre = (2 * successes + z**2) / size
+    width = z / size * math.sqrt(4 * successes * (1 - share) + z**2)
+    return 0.0 if successes == 0 else centre - width, 1.0 if successes == trials else centre + width
 
 
 def mcnemar(only_before: int, only_after: int) -> float:

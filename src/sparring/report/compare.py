@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sparring.measure.scorecard import Scorecard
-from sparring.report import figures, summary
+from sparring.report import canvas, figures, red_team, summary
 from sparring.report.headline import paired_headline
 from sparring.report.page import drawn, write_page
 
@@ -16,7 +16,8 @@ def write_comparison(
     Raises:
         InvalidSpec: if judges differ or no case is common.
     """
-    changes = before.compare(after).changes
+    comparison = before.compare(after)
+    changes = comparison.changes
     cards = [before, after]
     told = summary.names(cards)
     values = {
@@ -25,10 +26,12 @@ def write_comparison(
         "cards": cards,
         "sides": summary.sides(cards),
         "names": told,
-        "colours": [figures.colour(place) for place in range(2)],
+        "colours": [canvas.colour(place) for place in range(2)],
         "headline": paired_headline(before, after, changes),
         "mismatches": summary.mismatches(cards),
         "changes": changes,
+        "vitals": comparison.vitals,
+        "repair_flags": red_team.costs_of_repair(cards),
         "figure": drawn(figures.before_after(changes, *told)),
     }
     return write_page("comparison.html.j2", path, values)

@@ -1,43 +1,29 @@
 """Figures as SVG text: the robustness curve, what each family broke, before and after, and a series of rounds."""
 
-import io
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
 
 from sparring.measure.comparison import Change
 from sparring.measure.scorecard import Scorecard
 from sparring.measure.statistics import Rate
+from sparring.report.canvas import (
+    INK,
+    LINES,
+    LOOK,
+    MARKERS,
+    MUTED,
+    RULE,
+    as_svg,
+    canvas,
+    colour,
+    legend,
+    percent_axis,
+    told,
+)
 from sparring.report.summary import clean, curve, families, names, tidy
-
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#4d4d4d")  # Okabe and Ito, 2008
-_MARKERS = "osD^vPX"
-_LINES = ("-", "--", "-.", ":")
-_INK, _MUTED, _RULE = "#1c2430", "#5a6472", "#dfe4ea"
-_LOOK = {
-    "svg.hashsalt": "sparring",  # the same figure has the same bytes
-    "svg.fonttype": "none",  # figures stay text
-    "text.parse_math": False,  # a name with dollar signs is a name
-    "font.family": ["DejaVu Sans"],  # comes with matplotlib, so every machine measures alike
-    "font.size": 10,
-    "axes.edgecolor": _RULE,
-    "axes.labelcolor": _MUTED,
-    "text.color": _INK,
-    "xtick.color": _MUTED,
-    "ytick.color": _MUTED,
-    "hatch.linewidth": 1.0,
-}
-_LEGEND_NAME = 26  # characters
-
-
-def colour(place: int) -> str:
-    """Of the card at this place on the page."""
-    return COLOURS[place % len(COLOURS)]
 
 
 def robustness_curve(cards: Sequence[Scorecard]) -> str:
@@ -45,24 +31,24 @@ def robustness_curve(cards: Sequence[Scorecard]) -> str:
     lines = [[(radius, rate) for radius, rate in curve(card) if rate.held is not None] for card in cards]
     if not any(lines):
         return ""
-    with rc_context(_LOOK):
-        figure, axes = _canvas(3.3)
+    with rc_context(LOOK):
+        figure, axes = canvas(3.3)
         for place, (name, line) in enumerate(zip(names(cards), lines, strict=True)):
             if line:
                 _band(axes, place, name, [radius for radius, _ in line], [rate for _, rate in line])
         axes.set_xlabel("radius of the threat")
         axes.set_xlim(left=0)
-        _percent_axis(axes, "cases held")
-        _legend(figure, axes)
-        return _svg(figure, "curve", "Robustness curve: per cent of cases held over the radius of the threat")
+        percent_axis(axes, "cases held")
+        legend(figure, axes)
+        return as_svg(figure, "curve", "Robustness curve: per cent of cases held over the radius of the threat")
 
 
 def rounds(series: Sequence[Scorecard]) -> str:
     """Clean and worst case after each round of training; empty where there are fewer than two."""
     if len(series) < 2:
         return ""
-    with rc_context(_LOOK):
-        figure, axes = _canvas(3.0)
+    with rc_context(LOOK):
+        figure, axes = canvas(3.0)
         for place, (name, rates) in enumerate(
             (
                 ("clean", [clean(card) for card in series]),
@@ -75,9 +61,9 @@ def rounds(series: Sequence[Scorecard]) -> str:
                 _band(axes, place, name, [step for step, _ in known], [rate for _, rate in known])
         axes.set_xlabel("round")
         axes.set_xticks(range(len(series)))
-        _percent_axis(axes, "cases held")
-        _legend(figure, axes)
-        return _svg(figure, "rounds", "Per cent of cases held after each round of training")
+        percent_axis(axes, "cases held")
+        legend(figure, axes)
+        return as_svg(figure, "rounds", "Per cent of cases held after each round of training")
 
 
 def families_broken(cards: Sequence[Scorecard]) -> str:
@@ -87,25 +73,26 @@ def families_broken(cards: Sequence[Scorecard]) -> str:
     order.sort(key=lambda family: -max(_value(one[family].rate) for one in table if family in one))
     if not order:
         return ""
-    with rc_context(_LOOK):
+    with rc_context(LOOK):
         step = 0.2  # inches per bar
         group = len(cards) + 0.9
-        figure, axes = _canvas(0.95 + step * group * len(order))
+        figure, axes = canvas(0.95 + step * group * len(order))
         for place, (name, found) in enumerate(zip(names(cards), table, strict=True)):
-            axes.barh([-1], [0], color=colour(place), label=_told(name))
+            axes.barh([-1], [0], color=colour(place), label=told(name))
             for row, family in enumerate(order):
                 if family in found:
                     _bar(axes, row * group + place, found[family].rate, colour(place), found[family].held_out)
         axes.set_yticks([row * group + (len(cards) - 1) / 2 for row in range(len(order))])
-        axes.set_yticklabels([tidy(family, 18) for family in order], color=_INK)
+        axes.set_yticklabels([tidy(family, 18) for family in order], color=INK)
         axes.set_ylim(len(order) * group - 0.7, -0.9)
         axes.tick_params(axis="y", length=0)
         axes.set_xlim(0, 132)
         axes.set_xticks(range(0, 101, 25), [f"{tick} %" for tick in range(0, 101, 25)])
-        axes.grid(axis="x", color=_RULE, linewidth=0.8)
-        axes.set_xlabel("share broken of the cases that held untouched", x=50 / 132)
-        _legend(figure, axes)
-        return _svg(figure, "families", "Bar chart: share of cases that each attack family broke")
+        axes.grid(axis="x", color=RULE, linewidth=0.8)
+        of = "share broken" if any(card.groups for card in cards) else "share broken of the cases that held untouched"
+        axes.set_xlabel(of, x=50 / 132)
+        legend(figure, axes)
+        return as_svg(figure, "families", "Bar chart: share of cases that each attack family broke")
 
 
 def before_after(changes: Sequence[Change], before: str, after: str) -> str:
@@ -113,33 +100,24 @@ def before_after(changes: Sequence[Change], before: str, after: str) -> str:
     shown = [change for change in changes if change.before.held is not None and change.after.held is not None]
     if not shown:
         return ""
-    with rc_context(_LOOK):
-        figure, axes = _canvas(0.9 + 0.36 * len(shown))
+    with rc_context(LOOK):
+        figure, axes = canvas(0.9 + 0.36 * len(shown))
         for row, change in enumerate(shown):
             ends = [100 * (rate.held or 0) for rate in (change.before, change.after)]
-            axes.plot(ends, [row, row], color=_RULE, linewidth=3, solid_capstyle="round", zorder=1)
+            axes.plot(ends, [row, row], color=RULE, linewidth=3, solid_capstyle="round", zorder=1)
             for place, rate in enumerate((change.before, change.after)):
                 _dot(axes, row + (0.12 if place else -0.12), rate, place)
         for place, name in enumerate((before, after)):
-            axes.plot([], [], _MARKERS[place], color=colour(place), label=_told(name))
-        axes.set_yticks(range(len(shown)), [tidy(change.label, 24) for change in shown], color=_INK)
+            axes.plot([], [], MARKERS[place], color=colour(place), label=told(name))
+        axes.set_yticks(range(len(shown)), [tidy(change.label, 24) for change in shown], color=INK)
         axes.set_ylim(len(shown) - 0.4, -0.6)
         axes.tick_params(axis="y", length=0)
         axes.set_xlim(-2, 102)
         axes.set_xticks(range(0, 101, 25), [f"{tick} %" for tick in range(0, 101, 25)])
-        axes.grid(axis="x", color=_RULE, linewidth=0.8)
+        axes.grid(axis="x", color=RULE, linewidth=0.8)
         axes.set_xlabel("cases held")
-        _legend(figure, axes)
-        return _svg(figure, "change", "Per cent of cases held before and after, for each figure")
-
-
-def _canvas(height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(5.0, height), layout="constrained")
-    FigureCanvasSVG(figure)
-    axes = figure.add_subplot()
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.set_axisbelow(True)
-    return figure, axes
+        legend(figure, axes)
+        return as_svg(figure, "change", "Per cent of cases held before and after, for each figure")
 
 
 def _band(axes: Axes, place: int, name: str, across: Sequence[float], rates: Sequence[Rate]) -> None:
@@ -150,71 +128,30 @@ def _band(axes: Axes, place: int, name: str, across: Sequence[float], rates: Seq
         color=colour(place), alpha=0.16, linewidth=0,
     )  # fmt: skip
     axes.plot(
-        across, held, color=colour(place), linestyle=_LINES[place % len(_LINES)], linewidth=1.8,
-        marker=_MARKERS[place % len(_MARKERS)], markersize=4.5, label=_told(name), clip_on=False,
+        across, held, color=colour(place), linestyle=LINES[place % len(LINES)], linewidth=1.8,
+        marker=MARKERS[place % len(MARKERS)], markersize=4.5, label=told(name), clip_on=False,
     )  # fmt: skip
 
 
 def _bar(axes: Axes, row: float, rate: Rate, shade: str, held_out: bool) -> None:
     if rate.value is None or rate.interval is None:
-        axes.text(1, row, "nothing decided", va="center", fontsize=8.5, color=_MUTED)
+        axes.text(1, row, "nothing decided", va="center", fontsize=8.5, color=MUTED)
         return
     low, high = (100 * bound for bound in rate.interval)
     looks: dict[str, Any] = (
         {"color": shade} if held_out else {"facecolor": "white", "edgecolor": shade, "hatch": "////"}
     )
     axes.barh(row, 100 * rate.value, height=0.82, linewidth=0.8, **looks)
-    axes.plot([low, high], [row, row], color=_INK, linewidth=1.1, solid_capstyle="butt")
+    axes.plot([low, high], [row, row], color=INK, linewidth=1.1, solid_capstyle="butt")
     text = f"{100 * rate.value:.1f} %" + ("" if held_out else ", seen")
-    axes.text(max(high, 100 * rate.value) + 1.5, row, text, va="center", fontsize=8.5, color=_INK)
+    axes.text(max(high, 100 * rate.value) + 1.5, row, text, va="center", fontsize=8.5, color=INK)
 
 
 def _dot(axes: Axes, row: float, rate: Rate, place: int) -> None:
     low, high = (100 * bound for bound in rate.held_interval or (0, 0))
     axes.plot([low, high], [row, row], color=colour(place), linewidth=1.4)
-    axes.plot([100 * (rate.held or 0)], [row], _MARKERS[place], color=colour(place), markersize=5.5)
-
-
-def _percent_axis(axes: Axes, label: str) -> None:
-    axes.set_ylim(0, 100)
-    axes.set_yticks(range(0, 101, 25), [f"{tick} %" for tick in range(0, 101, 25)])
-    axes.set_ylabel(label)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="y", color=_RULE, linewidth=0.8)
-
-
-def _legend(figure: Figure, axes: Axes) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    columns = 3 if sum(map(len, labels)) < 44 else 2 if sum(map(len, labels[:2])) < 44 else 1
-    figure.legend(
-        handles, labels, loc="outside upper left", ncols=columns, frameon=False, fontsize=9.5, handlelength=2.2
-    )
-
-
-def _told(name: str) -> str:
-    """A name for a legend; matplotlib would leave out one that begins with an underscore."""
-    text = tidy(name, _LEGEND_NAME)
-    return f" {text}" if text.startswith("_") else text
+    axes.plot([100 * (rate.held or 0)], [row], MARKERS[place], color=colour(place), markersize=5.5)
 
 
 def _value(rate: Rate) -> float:
     return rate.value or 0.0
-
-
-def _svg(figure: Figure, name: str, alt: str) -> str:
-    """The figure as one <svg> element for a page: no prologue, dates, namespaces or styles; ids of its own."""
-    buffer = io.StringIO()
-    metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    figure.savefig(buffer, format="svg", metadata=metadata, transparent=True)
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
-    text = re.sub(r"<metadata>.*?</metadata>|<style [^>]*>.*?</style>", "", text, count=2, flags=re.DOTALL)
-    text = re.sub(r"<[^<>]*>", lambda tag: _of_page(tag.group(), name), text)
-    return re.sub(r"<svg[^>]*?(viewBox=\"[^\"]*\")[^>]*>", rf'<svg \1 role="img" aria-label="{alt}">', text, count=1)
-
-
-def _of_page(tag: str, name: str) -> str:
-    tag = re.sub(r' xmlns(:\w+)?="[^"]*"', "", tag).replace("xlink:href", "href")
-    tag = re.sub(r'( id="|href="#|url\(#)', rf"\1{name}-", tag)
-    return tag.replace("'DejaVu Sans'", "system-ui, sans-serif")

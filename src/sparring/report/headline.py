@@ -7,7 +7,19 @@ from sparring.core.errors import InvalidSpec
 from sparring.measure.comparison import Change, Comparison
 from sparring.measure.scorecard import Bout, Scorecard
 from sparring.measure.statistics import Rate, holm
-from sparring.report.summary import clean, names, over, probability, share, shared_families, standard, threats, tidy
+from sparring.report.red_team import costs_of_repair
+from sparring.report.summary import (
+    amount,
+    clean,
+    names,
+    over,
+    probability,
+    share,
+    shared_families,
+    standard,
+    threats,
+    tidy,
+)
 
 SURE = 0.05  # adjusted p-value below which a page speaks of a difference
 
@@ -30,7 +42,7 @@ def headline(cards: Sequence[Scorecard]) -> list[str]:
         sentences = [_against(cards, told, reference, best, threat, against)]
     if best is not None:
         sentences += _beside(cards, told, reference, best, threat)
-    flags = sum(len(card.flags) for card in cards)
+    flags = sum(len(card.flags) for card in cards) + len(costs_of_repair(cards))
     if flags:
         sentences.append(
             f"{flags} red {'flag gives' if flags == 1 else 'flags give'} reason to doubt these figures; see below."
@@ -52,9 +64,15 @@ def paired_headline(before: Scorecard, after: Scorecard, changes: Sequence[Chang
 
 
 def _best(cards: Sequence[Scorecard], threat: str | None) -> int | None:
-    """The card that holds most, the earliest of equals; None where nothing was decided."""
+    """The card that holds most, the earliest of equals; None where nothing was decided.
+
+    One that costs more than a repair may (a target that refuses everything, say) is best only where all others do too.
+    """
     held = [card.worst(threat=threat).held for card in cards]
+    costly = {name for name, _ in costs_of_repair(cards)}
     decided = [place for place, value in enumerate(held) if value is not None]
+    sound = [place for place in decided[1:] if names(cards)[place] not in costly]
+    decided = sound + [place for place in decided if place == 0] if sound else decided
     return max(decided, key=lambda place: (held[place], -place)) if decided else None
 
 
@@ -90,6 +108,8 @@ def _against(
     spared = _spared(cards[reference], cards[best], threat)
     if p_value < SURE and spared:
         return f"{text}; but {told[best]} never met {spared}, so this is no evidence of a difference."
+    if p_value < SURE and (change.difference or 0) < 0 and (price := _price(cards[reference], cards[best])):
+        return f"{text}; but {price}, so this is no evidence of a repair."
     if p_value < SURE and (change.difference or 0) < 0:
         return f"{text}: evidence of a gain against these attacks at this budget."
     among = f", adjusted for {len(cards) - 1} comparisons" if len(cards) > 2 else ""
@@ -127,6 +147,16 @@ def _spared(hit: Scorecard, other: Scorecard, threat: str | None = None) -> str:
     """The attacks that one card met and the other did not."""
     met = {(bout.label, bout.threat) for bout in other.attacks(threat=threat)}
     return ", ".join(tidy(bout.label) for bout in hit.attacks(threat=threat) if (bout.label, bout.threat) not in met)
+
+
+def _price(before: Scorecard, after: Scorecard) -> str:
+    """Which vitals got worse by more than a repair may cost."""
+    worse = [change for change in Comparison(before, after).vitals if change.flag is not None]
+    return " and ".join(
+        f"{tidy(change.before.name)} went from {amount(change.before.value, change.before.unit)} to "
+        f"{amount(change.after.value, change.after.unit)}"
+        for change in worse
+    )
 
 
 def _only(card: Scorecard, threat: str | None) -> list[Bout]:
@@ -167,4 +197,6 @@ def _paired(before: Scorecard, after: Scorecard, change: Change) -> str:
     winner, spared = (told[1], _spared(before, after)) if word == "gain" else (told[0], _spared(after, before))
     if spared:
         return f"{text}; but {winner} never met {spared}, so this is no evidence of a difference."
+    if word == "gain" and (price := _price(before, after)):
+        return f"{text}; but {price}, so this is no evidence of a repair."
     return f"{text}: evidence of a {word} against these attacks at this budget ({probability(change.p_value)})."

@@ -8,7 +8,7 @@ from pathlib import Path
 from sparring.core.errors import InvalidSpec
 from sparring.measure.scorecard import Bout, Exhibit, Scorecard
 from sparring.measure.statistics import Rate
-from sparring.report import figures, summary
+from sparring.report import canvas, figures, red_team, summary
 from sparring.report.headline import headline
 from sparring.report.page import drawn, write_page
 
@@ -62,7 +62,7 @@ def write_report(
         "cards": cards,
         "sides": summary.sides(cards),
         "names": summary.names(cards),
-        "colours": [figures.colour(place) for place in range(len(cards))],
+        "colours": [canvas.colour(place) for place in range(len(cards))],
         "headline": headline(cards),
         "mismatches": summary.mismatches(cards),
         "columns": summary.columns(cards),
@@ -74,6 +74,8 @@ def write_report(
         "rounds": drawn(figures.rounds(series or ())),
         "attacks": attack_rows(cards),
         "showcases": showcases(cards),
+        "repair_flags": red_team.costs_of_repair(cards),
+        **red_team.story(cards),
         "pairings": summary.pairings(cards),
     }
     return write_page("report.html.j2", path, values)

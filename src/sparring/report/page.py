@@ -13,7 +13,7 @@ from sparring.core.flag import Flag
 from sparring.core.panel import Panel
 from sparring.measure.statistics import Rate
 from sparring.measure.text import percent
-from sparring.report.summary import LIMITS, probability, tidy, trained
+from sparring.report.summary import LIMITS, amount, probability, tidy, trained
 
 
 def write_page(template: str, path: Path | str, values: Mapping[str, Any]) -> Path:
@@ -29,7 +29,7 @@ def write_page(template: str, path: Path | str, values: Mapping[str, Any]) -> Pa
     pages.filters |= {
         "held": held, "interval": interval, "beside": beside, "tidy": tidy, "trained": trained, "thousands": thousands,
         "duration": duration, "signed": signed, "probability": probability, "as_json": as_json, "picture": picture,
-        "doubt": doubt, "bound": bound,
+        "doubt": doubt, "bound": bound, "amount": amount, "moved": moved,
     }  # fmt: skip
     text = pages.get_template(template).render(limits=LIMITS, **values)
     path = Path(path)
@@ -75,6 +75,11 @@ def duration(seconds: float) -> str:
 def signed(value: float) -> str:
     """Share in [-1, 1] as signed points: `+12.3`."""
     return f"{0.0 + round(100 * value, 1) + 0.0:+.1f}"
+
+
+def moved(value: float, unit: str) -> str:
+    """A change, signed: of a share in points, of anything else in its unit."""
+    return signed(value) if unit == "share" else f"{value + 0.0:+.1f}"
 
 
 def as_json(value: Any) -> str:

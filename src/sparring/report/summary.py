@@ -7,7 +7,7 @@ import numpy as np
 
 from sparring.core.errors import InvalidSpec
 from sparring.core.judge import Outcome
-from sparring.measure.comparison import Change, Comparison
+from sparring.measure.comparison import Change, Comparison, VitalChange
 from sparring.measure.outcomes import CODES, UNTRIED, rate_of
 from sparring.measure.scorecard import Bout, Scorecard
 from sparring.measure.statistics import Rate
@@ -64,6 +64,7 @@ class Pairing:
     before: str
     after: str
     changes: tuple[Change, ...] = ()
+    vitals: tuple[VitalChange, ...] = ()
     refusal: str = ""
 
 
@@ -181,7 +182,8 @@ def pairings(cards: Sequence[Scorecard]) -> list[Pairing]:
     found = []
     for name, card in zip(told[1:], cards[1:], strict=True):
         try:
-            found.append(Pairing(told[0], name, tuple(Comparison(cards[0], card).changes)))
+            pair = Comparison(cards[0], card)
+            found.append(Pairing(told[0], name, tuple(pair.changes), tuple(pair.vitals)))
         except InvalidSpec as refusal:
             found.append(Pairing(told[0], name, refusal=str(refusal)))
     return found
@@ -215,6 +217,11 @@ def share(rate: Rate) -> str:
         return "nothing decided"
     low, high = rate.held_interval
     return f"{100 * rate.held:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def amount(value: float, unit: str) -> str:
+    """A share as `12.3 %`, anything else as it is."""
+    return f"{100 * value:.1f} %" if unit == "share" else f"{value:.1f}"
 
 
 def probability(p_value: float) -> str:

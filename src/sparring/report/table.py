@@ -11,7 +11,8 @@ from sparring.core.errors import InvalidSpec
 from sparring.measure.scorecard import Scorecard
 from sparring.measure.statistics import Rate
 from sparring.measure.text import percent, text_table
-from sparring.report.summary import Column, Cost, Side, columns, sides, tidy, trained
+from sparring.report.red_team import costs_of_repair, vital_rows
+from sparring.report.summary import Column, Cost, Side, amount, columns, sides, tidy, trained
 
 _THREATS = 2  # columns for threats, so that three targets fit 100 characters
 _NAME, _HEADING, _INTERVAL = 20, 13, 12  # characters
@@ -96,6 +97,14 @@ def _cost(cost: Cost | None) -> list[str]:
 def _below(cards: Sequence[Scorecard]) -> str:
     counts = sorted({len(card.ids) for card in cards})
     lines = [f"{' or '.join(f'{count:,}' for count in counts)} cases"]
+    for row in vital_rows(cards):
+        told = [
+            f"{side.name} {amount(one.value, row.unit)}"
+            for side, one in zip(sides(cards), row.readings, strict=True)
+            if one
+        ]
+        lines += wrap(f"{tidy(row.name)} ({row.better} is better): {', '.join(told)}", 100)
+    lines += [line for name, flag in costs_of_repair(cards) for line in wrap(f"! {name}: {tidy(flag.text, 300)}", 100)]
     for side in sides(cards):
         lines += [f"! {side.name}: {tidy(flag.text, 300)}" for flag in side.card.flags]
     return "\n".join(lines)
