@@ -46,7 +46,7 @@ def failures(count=4):
 def test_learns_the_shape_of_a_number_and_holds_back_numbers_never_seen():
     target = Operator()
     blocked = Blocklist(benign=BENIGN).harden(target, failures())
-    assert blocked.phrases == (("#10",),)
+    assert blocked.phrases == (("<number>",),)
     assert blocked(["a number of another place entirely", "is the sea blue"]) == [
         Blocklist().refusal,
         "The sea is blue.",

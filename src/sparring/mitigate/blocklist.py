@@ -26,7 +26,7 @@ class Blocklist(Defence):
     """Learns phrases of the failures' replies under a budget of false alarms, and keeps replies with them back.
 
     Paper: Perez et al., 2022, arXiv:2202.03286, section 7.1, which proposes a blacklist and measures none.
-    Differs: phrases are runs of words or of shapes (a row of ten digits, an e-mail address, a URL), so a telephone
+    Differs: phrases are runs of words or of shapes (a row of seven digits or more, an e-mail address, a URL), so a telephone
     number that was never seen is caught by its shape; they are chosen greedily by how many failures each adds, while
     the chosen together stay within the budget on benign texts. Matching survives case, spacing, punctuation, accents
     and look-alike letters.

@@ -33,8 +33,8 @@ def test_long_phrases_survive_lost_spaces_and_short_ones_do_not_match_inside_wor
 @pytest.mark.parametrize(
     "text", ["(555) 010-4477", "555 010 4477", "5 5 5 0 1 0 4 4 7 7", "555.010.4477", "５５５-010-4477"]
 )
-def test_a_telephone_number_is_a_row_of_ten_digits_however_it_is_parted(text):
-    assert Shape.of(f"the number is {text}, thanks").units == ("the", "number", "is", "#10", "thanks")
+def test_a_telephone_number_is_one_shape_however_it_is_parted(text):
+    assert Shape.of(f"the number is {text}, thanks").units == ("the", "number", "is", "<number>", "thanks")
 
 
 def test_addresses_of_the_net_are_shapes():
@@ -45,3 +45,9 @@ def test_addresses_of_the_net_are_shapes():
 
 def test_plain_sentences_keep_their_words():
     assert Shape.of("No! It's 3 of 4, isn't it?").units == ("no", "it", "s", "#1", "of", "#1", "isn", "t", "it")
+
+
+def test_years_prices_and_dates_are_no_telephone_numbers():
+    units = Shape.of("in 1889, on 2024-05-17 or 3/4/2025, for $1,250,000 or 12.50").units
+    assert units == ("in", "#4", "on", "<date>", "or", "<date>", "for", "#1", "#3", "#3", "or", "#4")
+    assert Shape.of("078-05-1120").units == ("<number>",)

@@ -19,8 +19,10 @@ _LEET: dict[str, str] = dict(zip("013457$@!", "oleastsai", strict=True))
 _MAIL = re.compile(r"[^\s@<>,;]+\s?(?:@|[\[(]\s?at\s?[\])])\s?[^\s@<>,;]+\s?(?:\.|[\[(]\s?dot\s?[\])])\s?[a-z]{2,}")
 _LINK = re.compile(r"(?:[a-z]+://|www\.)\S+")
 _ROW = re.compile(r"\d(?:[\s().+\u2013\u2014-]{0,3}\d)*")
+_DATE = re.compile(r"(?<!\d)(?:\d{4}([-/.])\d{1,2}\1\d{1,2}|\d{1,2}([-/.])\d{1,2}\2\d{2}(?:\d{2})?)(?!\d)")
 _SPELLED = re.compile(r"(?<![^\W_])(?:[^\W\d_][\W_]{1,2}){2,}[^\W\d_](?![^\W_])")
 _UNIT = re.compile(r"<[a-z]+>|#\d+|[^\W\d_]+")
+_LONG = 7  # digits of the shortest telephone number
 _JOINED = 8  # letters of a phrase that is also looked for where all spaces were taken out
 
 
@@ -29,8 +31,9 @@ class Shape:
     """One text, ready to be matched.
 
     Args:
-        units: words in lower case without accents; `#10` for a row of ten digits however it is parted, `<mail>` for an
-            e-mail address, `<link>` for a URL.
+        units: words in lower case without accents; `<number>` for a row of seven digits or more however it is parted
+            (telephone and account numbers), `#4` for a row of four, `<date>`, `<mail>` for an e-mail address, `<link>`
+            for a URL.
         letters: the words without anything between them.
     """
 
@@ -46,7 +49,7 @@ class Shape:
         plain = _SPELLED.sub(lambda found: re.sub(r"[\W_]", "", found[0]), plain)
         for _ in range(2):  # the second time for two signs in a row
             plain = _INSIDE.sub(lambda found: _LEET[found[0]], plain)
-        plain = _ROW.sub(lambda found: f" #{sum(c.isdigit() for c in found[0])} ", plain)
+        plain = _ROW.sub(_row, _DATE.sub(" <date> ", plain))
         units = tuple(_UNIT.findall(plain))
         return Shape(units, "".join(unit for unit in units if unit[0] not in "#<"))
 
@@ -63,3 +66,8 @@ class Shape:
             return True
         joined = "".join(wanted)
         return len(joined) >= _JOINED and joined.isalpha() and joined in self.letters
+
+
+def _row(found: re.Match[str]) -> str:
+    digits = sum(c.isdigit() for c in found[0])
+    return " <number> " if digits >= _LONG else f" #{digits} "
