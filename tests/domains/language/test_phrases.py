@@ -1,5 +1,7 @@
 """Phrases: what is written differently is the same phrase, and a figure is a shape."""
 
+# ruff: noqa: RUF001  look-alike letters are what is tested
+
 import pytest
 
 from sparring.domains.language.phrases import Shape

@@ -42,7 +42,7 @@ class TinyChat(OpenChat):
         self.model, self.tokenizer, self.seed, self.tokens = model or tiny_model(), Letters(), Seed(seed), tokens
 
     def fingerprint(self):
-        return str(sum(float(weight.double().abs().sum()) for weight in self.model.parameters()))
+        return str(sum(float(weight.detach().double().abs().sum()) for weight in self.model.parameters()))
 
     def prompt_of(self, asked):
         return "".join(f"{message.role[0]}:{message.text}|" for message in asked.messages) + "a:"
