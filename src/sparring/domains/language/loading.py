@@ -8,6 +8,7 @@ import torch
 
 from sparring.core.errors import InvalidSpec, MissingExtra, UnsafeWeights
 from sparring.domains.language.gguf import converted
+from sparring.domains.language.quiet import quiet
 
 _TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
@@ -90,7 +91,8 @@ def _load(name: str, dtype: torch.dtype, hub: bool) -> tuple[Any, Any]:
     safe = {"trust_remote_code": False, "local_files_only": not hub}
     try:
         tokenizer = library.AutoTokenizer.from_pretrained(name, **safe)
-        model = library.AutoModelForCausalLM.from_pretrained(name, dtype=dtype, use_safetensors=True, **safe)
+        with quiet():
+            model = library.AutoModelForCausalLM.from_pretrained(name, dtype=dtype, use_safetensors=True, **safe)
     except (OSError, ValueError, KeyError) as error:
         told = str(error).strip().partition("\n")[0]
         raise InvalidSpec(

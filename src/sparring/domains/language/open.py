@@ -1,12 +1,15 @@
 """Opens a chat target by what a user calls it: a recipe's node, a folder, a GGUF file, an address, a function."""
 
 import inspect
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from sparring.core.errors import InvalidSpec
 from sparring.domains.language.target import Chat, Sampling
+
+_HUB = re.compile(r"[\w-]+/[\w.-]+")
 
 
 def open_chat(
@@ -16,7 +19,8 @@ def open_chat(
 
     Args:
         reference: a Chat (taken as it is), a function of one text (the target itself) or without parameters (returns
-            one), `smollm2`, the address of an OpenAI-compatible endpoint, a GGUF file, or a model's folder.
+            one), `smollm2`, the address of an OpenAI-compatible endpoint, a GGUF file, a model's folder, or its
+            name at the hub (owner/model).
         model: which of an endpoint's models.
 
     Raises:
@@ -37,12 +41,12 @@ def open_chat(
         if not model:
             raise InvalidSpec(f"an endpoint serves several models: say which with --model NAME for {text}.")
         return Endpoint(text, model, sampling=sampling, system=system, seed=seed)
-    if Path(text).exists():
+    if Path(text).exists() or _HUB.fullmatch(text):
         from sparring.domains.language.local_chat import LocalChat
 
         return LocalChat(text, sampling=sampling, system=system, seed=seed)
     raise InvalidSpec(
-        f"there is no target {text!r}: name smollm2, a model's folder, a GGUF file, http://address/v1 with --model, or "
+        f"there is no target {text!r}: name smollm2, a model's folder, its name at the hub, a GGUF file, http://address/v1 with --model, or "
         "file.py:function."
     )
 
