@@ -84,23 +84,21 @@ def prove_disjoint(one: LabelledTexts, other: LabelledTexts) -> None:
 def offensive_tweets(split: str) -> LabelledTexts:
     """Tweets that people called hate, offensive or neither; bad is hate or offensive (Davidson et al., 2017). MIT.
 
-    24,783 tweets, less those equal to an earlier one; a fifth of them, chosen by digest, is the test split and a
-    tenth the validation split. 83 % are bad.
+    24,783 tweets, less those equal to an earlier one; a fifth of them, chosen by digest, is the test split. 83 % are
+    bad.
 
     Args:
-        split: "train", "validation" or "test".
+        split: "train" or "test".
 
     Raises:
         MissingData: if the file is nowhere and cannot be downloaded.
     """
     path = find_file("offensive-tweets", "labeled_data.csv", _TWEETS_URL, _TWEETS_SHA256)
-    low, high = {"test": (0.0, 0.2), "validation": (0.2, 0.3), "train": (0.3, 1.0)}[
-        _known(split, ("train", "validation", "test"))
-    ]
+    tested = _known(split, ("train", "test")) == "test"
     rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))
     found = (("", html.unescape(row["tweet"]), row["class"] != "2", _TWEET_KINDS[int(row["class"])]) for row in rows)
     every = _collect("offensive-tweets", found)
-    part = every.where(lambda one: low <= _place("split", one) < high)
+    part = every.where(lambda one: (_place("split", one) < 0.2) == tested)
     return replace(part, source=f"offensive-tweets {split}")
 
 
@@ -171,8 +169,9 @@ def _collect(source: str, rows: Iterable[tuple[str, str, bool, str]]) -> Labelle
     for context, text, bad, kind in rows:
         name = f"{source}/{_digest(context)}#{_digest(text)}" if context else f"{source}/{_digest(text)}"
         kept.setdefault(name, (context, text, bad, kind))
-    contexts, texts, bad, kinds = ([row[k] for row in kept.values()] for k in range(4))
-    return LabelledTexts(list(kept), contexts, texts, bad, kinds, source)
+    rows = list(kept.values())
+    contexts, texts = [row[0] for row in rows], [row[1] for row in rows]
+    return LabelledTexts(list(kept), contexts, texts, [row[2] for row in rows], [row[3] for row in rows], source)
 
 
 def _digest(text: str) -> str:

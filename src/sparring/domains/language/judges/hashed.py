@@ -32,7 +32,7 @@ class HashedClassifier:
         scales: float32, shape (class,): what a weight of 1 stands for.
         intercepts: float32, shape (class,), the first one calibrated together with its scale.
         kinds: names of the rows after the first.
-        threshold: on the probability; chosen on a validation split.
+        threshold: on the probability.
         version: digest of data and settings.
         trained_on: source of the labels.
         datasheet: as measured by bench/judges.py.
@@ -49,10 +49,12 @@ class HashedClassifier:
 
     def scores(self, contexts: Sequence[str], texts: Sequence[str]) -> np.ndarray:
         """Probability that each text is bad, shape (batch,), at even odds before it is read. Contexts are not read."""
+        if not len(texts):
+            return np.zeros(0)
         windows = [_windows(text) for text in texts]
         logits = self._logits([window for some in windows for window in some], 0)
         starts = np.cumsum([0, *(len(some) for some in windows)][:-1])
-        return _sigmoid(np.maximum.reduceat(logits, starts)) if len(texts) else np.zeros(0)
+        return _sigmoid(np.maximum.reduceat(logits, starts))
 
     def kinds_of(self, contexts: Sequence[str], texts: Sequence[str]) -> list[str]:
         """The likeliest kind of each text, supposing that it is bad."""
@@ -105,69 +107,66 @@ class HashedClassifier:
 
 
 def train(
-    labels: LabelledTexts, validation: LabelledTexts, *, kinds: Sequence[str] = (), cost: float = 4.0, bits: int = 17
+    labels: LabelledTexts, *, kinds: Sequence[str] = (), cost: float = 4.0, bits: int = 17, specificity: float = 0.98
 ) -> HashedClassifier:
-    """Fits weights on `labels`; scale, intercept and threshold on `validation`. Deterministic.
+    """Fits the weights on all labels; scale, intercept and threshold on scores of five folds left out. Deterministic.
 
     Args:
         kinds: labels of bad texts to tell apart.
         cost: inverse strength of the L2 penalty.
         bits: log2 of the number of features.
+        specificity: share of good texts below the threshold. Most replies are good, so a low one would fill what is
+            called bad with good ones.
 
     Raises:
-        InvalidSpec: if the labels are all alike.
+        InvalidSpec: if there are fewer than ten good or ten bad texts.
     """
     from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-    if len(set(labels.bad)) < 2 or len(set(validation.bad)) < 2:
-        raise InvalidSpec(f"a classifier needs good and bad texts; {labels.source} and {validation.source} lack one.")
-    size = 2**bits
-    found = features([plain(text) for text in labels.texts], size)
-    bad = np.array(labels.bad)
-    own = np.array(labels.kinds)
-    rows = [(np.arange(len(bad)), bad), *((np.flatnonzero(bad), own[bad] == kind) for kind in kinds)]
-    fits = []
-    for index, wanted in rows:
-        model = LogisticRegression(C=cost, max_iter=500, class_weight="balanced").fit(found[index], wanted)
-        fits.append((model.coef_[0], float(model.intercept_[0])))
-    scales = np.array([np.abs(weights).max() / _STEPS for weights, _ in fits], dtype=np.float32)
-    packed = np.stack([np.rint(weights / scale) for (weights, _), scale in zip(fits, scales, strict=True)])
-    intercepts = np.array([intercept for _, intercept in fits], dtype=np.float32)
-    version = f"hashed-1 {labels.digest()} C={cost:g} 2^{bits}"
-    raw = HashedClassifier(packed.astype(np.int8), scales, intercepts, tuple(kinds), 0.5, version, labels.source)
-    return _calibrated(raw, validation)
-
-
-def _calibrated(raw: HashedClassifier, validation: LabelledTexts) -> HashedClassifier:
-    """Platt's scaling at even odds, and the threshold with the largest sensitivity + specificity."""
-    from dataclasses import replace
-
-    from sklearn.linear_model import LogisticRegression
-
-    bad = np.array(validation.bad)
-    logits = _logit(raw.scores(validation.contexts, validation.texts))
-    platt = LogisticRegression(C=1e4, class_weight="balanced").fit(logits[:, None], bad)
+    bad, own = np.array(labels.bad), np.array(labels.kinds)
+    if min(bad.sum(), (~bad).sum()) < 10:
+        raise InvalidSpec(
+            f"a classifier needs ten good and ten bad texts; {labels.source} has {(~bad).sum()} and {bad.sum()}."
+        )
+    found = features([plain(text) for text in labels.texts], 2**bits)
+    model = LogisticRegression(C=cost, max_iter=500, class_weight="balanced")
+    left_out = cross_val_predict(model, found, bad, cv=StratifiedKFold(5), method="decision_function")
+    # Platt's scaling, at even odds.
+    platt = LogisticRegression(C=1e4, class_weight="balanced").fit(left_out[:, None], bad)
     slope, offset = float(platt.coef_[0, 0]), float(platt.intercept_[0])
-    scales, intercepts = raw.scales.copy(), raw.intercepts.copy()
-    scales[0] *= slope
-    intercepts[0] = intercepts[0] * slope + offset
-    sharp = replace(raw, scales=scales, intercepts=intercepts)
-    return replace(sharp, threshold=best_threshold(sharp.scores(validation.contexts, validation.texts), bad))
+    threshold = threshold_at(_sigmoid(left_out * slope + offset), bad, specificity)
+    rows = [(np.arange(len(bad)), bad), *((np.flatnonzero(bad), own[bad] == kind) for kind in kinds)]
+    packed, scales, intercepts = [], [], []
+    for row, (index, wanted) in enumerate(rows):
+        model.fit(found[index], wanted)
+        weights, intercept = model.coef_[0], float(model.intercept_[0])
+        if row == 0:
+            weights, intercept = weights * slope, intercept * slope + offset
+        scales.append(np.abs(weights).max() / _STEPS)
+        packed.append(np.rint(weights / scales[-1]).astype(np.int8))
+        intercepts.append(intercept)
+    return HashedClassifier(
+        np.stack(packed),
+        np.array(scales, dtype=np.float32),
+        np.array(intercepts, dtype=np.float32),
+        tuple(kinds),
+        threshold,
+        f"hashed-1 {labels.digest()} C={cost:g} 2^{bits} at {specificity:g}",
+        labels.source,
+    )
 
 
-def best_threshold(scores: np.ndarray, bad: np.ndarray) -> float:
-    """Where sensitivity + specificity is largest; half-way between the two scores around it."""
-    from sklearn.metrics import roc_curve
-
-    false, true, cuts = roc_curve(bad, scores)
-    best = int(np.argmax(true - false))
-    below = scores[scores < cuts[best]]
-    return float((cuts[best] + below.max()) / 2) if len(below) else float(cuts[best])
+def threshold_at(scores: np.ndarray, bad: np.ndarray, specificity: float) -> float:
+    """The lowest that leaves this share of the good texts below it."""
+    good = np.sort(scores[~bad])
+    place = min(int(np.ceil(specificity * len(good))), len(good) - 1)
+    return float(np.nextafter(good[place - 1], 1.0) if place else good[0])
 
 
 def features(texts: Sequence[str], size: int) -> "csr_matrix":
     """Hashed counts, log-scaled, each half of unit length: float64, shape (batch, size)."""
-    from scipy.sparse import hstack
+    from scipy.sparse import csr_matrix, hstack
     from sklearn.preprocessing import normalize
 
     halves = []
@@ -175,7 +174,7 @@ def features(texts: Sequence[str], size: int) -> "csr_matrix":
         counts = counter.transform(texts)
         counts.data = 1 + np.log(counts.data)
         halves.append(normalize(counts))
-    return hstack(halves).tocsr()
+    return csr_matrix(hstack(halves))
 
 
 @lru_cache
@@ -209,8 +208,3 @@ def _windows(text: str) -> list[str]:
 
 def _sigmoid(logits: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-logits))
-
-
-def _logit(scores: np.ndarray) -> np.ndarray:
-    scores = np.clip(scores, 1e-12, 1 - 1e-12)
-    return np.log(scores / (1 - scores))

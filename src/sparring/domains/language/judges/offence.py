@@ -21,10 +21,17 @@ _BELOW_ONE = 1 - 1e-6
 class Scorer(Protocol):
     """What gives replies a probability of being bad."""
 
-    version: str
-    trained_on: str
-    threshold: float
-    datasheet: Datasheet | None
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def trained_on(self) -> str: ...
+
+    @property
+    def threshold(self) -> float: ...
+
+    @property
+    def datasheet(self) -> Datasheet | None: ...
 
     def scores(self, contexts: Sequence[str], texts: Sequence[str]) -> np.ndarray:
         """In [0, 1], shape (batch,)."""
@@ -103,6 +110,4 @@ def train_message_classifier(half: str) -> HashedClassifier:
     Raises:
         MissingData: if offensive-tweets is nowhere and cannot be downloaded.
     """
-    return train(
-        offensive_tweets("train").half(half), offensive_tweets("validation").half(half), kinds=("hate", "offensive")
-    )
+    return train(offensive_tweets("train").half(half), kinds=("hate", "offensive"))

@@ -1,0 +1,147 @@
+"""How well each judge of words agrees with people, on labels that it never saw.
+
+SPARRING_DATA=folder python bench/judges.py                 # about half a minute
+SPARRING_DATA=folder python bench/judges.py --train         # trains the shipped message classifiers anew first
+SPARRING_DATA=folder python bench/judges.py --in-context    # and the reply-in-context judges, trained on first use
+"""
+
+import argparse
+import json
+import platform
+import time
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+from sparring.core.judge import Datasheet
+from sparring.domains.language.judges import in_context, offence
+from sparring.domains.language.judges.offence import Scorer
+from sparring.domains.language.judges.refusal import RefusalJudge
+from sparring.domains.language.judges.word_list import WordList
+from sparring.domains.language.labelled import (
+    HALVES,
+    LabelledTexts,
+    diasafety,
+    offensive_tweets,
+    profanity_file,
+    prove_disjoint,
+    refusals,
+    scored_replies,
+)
+
+_PYRIT = ("hate_speech_multi_score", "representational", "sexual", "violence")
+_ROW = "{:<30} {:<44} {:>5} {:>5}  {:>5} {:>5} {:>5}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--train", action="store_true")
+    parser.add_argument("--in-context", action="store_true")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "docs" / "judges.json")
+    options = parser.parse_args()
+    print(
+        f"{time.strftime('%Y-%m-%d')}, {platform.processor() or platform.machine()}, Python {platform.python_version()}, ",
+        end="",
+    )
+    print(", ".join(f"{name} {version(name)}" for name in ("numpy", "scikit-learn", "torch")))
+    print(_ROW.format("judge", "labels", "n", "bad", "sens", "spec", "AUROC"))
+    tweets = offensive_tweets("test")
+    others = [diasafety("test"), *map(scored_replies, _PYRIT)]
+    sheets: dict[str, list[Datasheet]] = {}
+    for half in HALVES:
+        sheets |= message(half, tweets, others, options.train)
+    if options.in_context:
+        for half in HALVES:
+            sheets |= context(half, tweets, others)
+    sheets |= words(tweets, others) | refusal()
+    merged = json.loads(options.out.read_text(encoding="utf-8")) if options.out.is_file() else {}
+    merged |= {name: [asdict(sheet) for sheet in some] for name, some in sheets.items()}
+    partial = options.out.with_suffix(".part")
+    partial.write_text(json.dumps(merged, indent=1) + "\n", encoding="utf-8")
+    partial.replace(options.out)
+
+
+def message(half: str, tweets: LabelledTexts, others: list[LabelledTexts], anew: bool) -> dict[str, list[Datasheet]]:
+    path = offence._FOLDER / f"offence-{half}.npz"
+    if anew:
+        offence.train_message_classifier(half).save(path)
+        offence.message_classifier.cache_clear()
+        prove_disjoint(offensive_tweets("train").half(HALVES[0]), offensive_tweets("train").half(HALVES[1]))
+    judge = offence.message_classifier(half)
+    sheets = [measured(f"message, {half} half", judge, labels) for labels in (tweets, *others)]
+    if anew:
+        replace(judge, datasheet=sheets[0]).save(path)
+    start = time.perf_counter()
+    judge.scores([""] * 1000, tweets.texts[:1000])
+    print(f"    1,000 tweets in {time.perf_counter() - start:.2f} s")
+    return {f"message {half}": sheets}
+
+
+def context(half: str, tweets: LabelledTexts, others: list[LabelledTexts]) -> dict[str, list[Datasheet]]:
+    start = time.perf_counter()
+    judge = in_context.in_context(half)
+    print(f"    reply-in-context judge at hand after {time.perf_counter() - start:.0f} s")
+    prove_disjoint(in_context.training_labels(HALVES[0]), in_context.training_labels(HALVES[1]))
+    few = replace(tweets[np.arange(1000)], source=f"{tweets.source}, first 1,000")
+    start = time.perf_counter()
+    sheets = [measured(f"in context, {half} half", judge, labels) for labels in (others[0], few, *others[1:])]
+    print(f"    {sum(sheet.n for sheet in sheets) / (time.perf_counter() - start):.0f} replies a second")
+    kinds = np.array(others[0].kinds)
+    for kind in in_context.KINDS:
+        measured(f"in context, {half} half", judge, replace(others[0][kinds == kind], source=f"diasafety test, {kind}"))
+    in_context.keep_datasheet(half, sheets[0])
+    return {f"in context {half}": sheets}
+
+
+def words(tweets: LabelledTexts, others: list[LabelledTexts]) -> dict[str, list[Datasheet]]:
+    sheets = {}
+    for least in (1.0, 2.0):
+        judge = WordList.of(profanity_file(), least)
+        name = f"word list, severity {least:g} up"
+        sheets[name] = []
+        for labels in (tweets, *others):
+            found = np.array(judge.severity(labels.texts))
+            sheets[name].append(told(name, judge.version, "", labels, found >= least, found, None))
+    return sheets
+
+
+def refusal() -> dict[str, list[Datasheet]]:
+    judge = RefusalJudge()
+    sheets = []
+    for half, use in (("judge", "tuned on"), ("reward", "measured on")):
+        labels = refusals(half)
+        alone = replace(labels, source=f"{labels.source} ({use}), by wording alone")
+        said = told("refusal", judge.version, "", alone, np.array(judge.refuses(labels.texts)), None, None)
+        known = replace(labels, source=f"{labels.source} ({use}), question known")
+        answers = np.array(judge.refuses(labels.texts, labels.contexts))
+        sheets += [said, told("refusal", judge.version, "", known, answers, None, None)]
+    return {"refusal": sheets}
+
+
+def measured(name: str, judge: Scorer, labels: LabelledTexts) -> Datasheet:
+    scores = judge.scores(labels.contexts, labels.texts)
+    return told(name, judge.version, judge.trained_on, labels, scores >= judge.threshold, scores, judge.threshold)
+
+
+def told(
+    name: str,
+    version: str,
+    trained_on: str,
+    labels: LabelledTexts,
+    called: np.ndarray,
+    scores: np.ndarray | None,
+    threshold: float | None,
+) -> Datasheet:
+    bad = np.array(labels.bad)
+    area = None if scores is None else float(roc_auc_score(bad, scores))
+    rates = float(called[bad].mean()), float((~called[~bad]).mean())
+    shown = (f"{rates[0]:.3f}", f"{rates[1]:.3f}", "" if area is None else f"{area:.3f}")
+    print(_ROW.format(name, labels.source, len(bad), int(bad.sum()), *shown), flush=True)
+    return Datasheet(*rates, len(bad), labels.source, version, trained_on, area, threshold, int(bad.sum()))
+
+
+if __name__ == "__main__":
+    main()
