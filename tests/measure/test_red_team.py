@@ -13,6 +13,7 @@ from sparring.core.errors import BadTarget, InvalidCases, InvalidSpec
 from sparring.core.judge import Outcome
 from sparring.measure.campaign import measure
 from sparring.measure.outcomes import CODES
+from sparring.measure.replay import replay, stored_attempts
 from sparring.measure.store import Store
 from sparring.measure.transcript import regrade, stored_transcripts
 from tests.measure.red import Diary, Down, Finds, Manners, NoReply, Pleader, Words, questions
@@ -267,3 +268,16 @@ def test_a_red_team_interrupted_fourteen_times_keeps_the_same_rows_and_repeats_a
     for one, other in zip(cards[0].bouts, cards[1].bouts, strict=True):
         assert np.array_equal(one.outcomes, other.outcomes) and one.notes == other.notes and one.survey == other.survey
     assert cards[0].vitals == cards[1].vitals
+
+
+def test_what_broke_one_target_is_asked_of_another(tmp_path):
+    class Polite(Diary):
+        def answer(self, text):
+            return super().answer(text) if text.endswith(("0", "2")) else "no"
+
+    cases = questions()
+    card = run(cases=cases, workspace=tmp_path)
+    again = replay(Polite(), card.broken(), Words(), cases, judge=Finds())
+    assert (again.rate("replay").broken, again.rate("replay").decided) == (4, 10)
+    stored = stored_attempts(tmp_path, card, cases, {"any words": Words()})
+    assert list(stored) == [LABEL] and len(stored[LABEL][0]) == 10

@@ -222,7 +222,7 @@ def story(cards: Sequence[Scorecard]) -> dict[str, Any]:
         "corrected_figure": drawn(red_figures.corrected(told_true[0][1])) if told_true else "",
         "unmeasured": unmeasured(cards),
         "gaps": gaps(cards),
-        "gap_figure": drawn(red_figures.judges_apart(gaps(cards))),
+        "gap_figure": drawn(red_figures.judges_apart(gaps(cards) if len(cards) < 3 else gaps(cards[:1]))),
         "opinion_names": {name: judge for card in cards for name, judge in card.opinions.items()},
         "taxonomy": taxonomy(cards),
         "curves": drawn(red_figures.learning(cards)),
