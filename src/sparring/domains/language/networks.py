@@ -1,6 +1,7 @@
 """How tokens go through a causal language model with its memory in seats: any Hugging Face model, and Llamas faster."""
 
 import inspect
+from dataclasses import replace
 from typing import Any, Protocol
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers.cache_utils import Cache
 
-from sparring.domains.language.seats import Seats, Span
+from sparring.domains.language.seats import Seats, Span, blocks
 
 
 class Network(Protocol):
@@ -27,10 +28,10 @@ def network(model: Any) -> Network:
 class _Slots(Cache):
     """Shows seats to a Hugging Face model as its cache."""
 
-    def __init__(self, seats: Seats, span: Span, tokens: int) -> None:
+    def __init__(self, seats: Seats, span: Span) -> None:
         super().__init__(layers=[])
         self.seats, self.span = seats, span
-        self.seen = span.length - tokens
+        self.seen = span.length - 1 if span.start is None else span.start
 
     def update(self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: Any, **__: Any) -> Any:
         return self.seats.store(layer_idx, key_states, value_states, self.span)
@@ -72,7 +73,7 @@ class Generic:
             input_ids=tokens,
             attention_mask=(slots < span.ends[:, None]).long(),
             position_ids=span.positions(width),
-            past_key_values=_Slots(seats, span, width),
+            past_key_values=_Slots(seats, span),
             use_cache=True,
             **chosen,
         ).logits
@@ -113,6 +114,7 @@ class Llama:
     def hidden(self, tokens: Tensor, seats: Seats, span: Span) -> Tensor:
         """Before the last norm, shape (row, token, feature)."""
         rows, width = tokens.shape
+        span = replace(span, length=blocks(span.length))
         hidden = functional.embedding(tokens, self.embed).flatten(0, 1)
         cosine, sine = self.rotary(hidden, span.positions(width))
         turn = cosine[:, :, None], sine[:, :, None]  # (row, token, head, feature)

@@ -37,12 +37,18 @@ def draw(logits: Tensor, uniform: Tensor, top_p: float, temperature: float) -> T
         part, whole = (logits, total) if len(open_rows) == len(logits) else (logits[open_rows], total[open_rows])
         values, order = _likeliest(part, count)
         chances = (values - whole).exp()
-        sums = chances.cumsum(1)
-        inside = sums - chances < top_p
-        mass = torch.where(inside, chances, 0.0).sum(1)
-        enough = (sums[:, -1] >= top_p) | (count == size)
-        at = (sums <= (uniform[open_rows] * mass)[:, None]).sum(1)
-        at = torch.minimum(at, inside.sum(1) - 1)  # rounding must not step out of the nucleus
+        # By falling probability, equal ones by token number: which of them are inside must not depend on the batch.
+        ranks = chances.sort(dim=1, descending=True, stable=True).indices
+        ranked = chances.gather(1, ranks)
+        sums = ranked.cumsum(1)
+        inside_ranked = sums - ranked < top_p
+        inside = torch.zeros_like(inside_ranked).scatter_(1, ranks, inside_ranked)
+        # One that is as likely as the last looked at may have an equal further on, so more are looked at.
+        enough = (ranked[:, -1] < torch.where(inside_ranked, ranked, 1.0).amin(1)) | (count == size)
+        # The draw itself goes by token number, where a last digit of rounding changes no order.
+        kept = torch.where(inside, chances, 0.0).cumsum(1)
+        at = (kept <= (uniform[open_rows] * kept[:, -1])[:, None]).sum(1)
+        at = torch.minimum(at, (kept < kept[:, -1:]).sum(1))  # rounding must not step out of the nucleus
         chosen = order.gather(1, at[:, None])[:, 0]
         tokens[open_rows[enough]] = chosen[enough]
         open_rows = open_rows[~enough]
@@ -58,17 +64,18 @@ def _everywhere(logits: Tensor, total: Tensor, uniform: Tensor) -> Tensor:
 
 
 def _likeliest(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The `count` highest values of each row and where they are, highest first.
+    """The `count` highest values of each row and where they are, by token number.
 
     They lie in the `count` chunks with the highest maxima, which spares a selection over the whole vocabulary.
     """
     rows, size = logits.shape
     chunks = size // _CHUNK
     if size % _CHUNK or chunks <= 4 * count:
-        values, order = logits.topk(count, 1)
-        return values, order
+        order = logits.topk(count, 1, sorted=False).indices.sort(1).values
+        return logits.gather(1, order), order
     parts = logits.view(rows, chunks, _CHUNK)
     _, best = parts.amax(2).topk(count, 1, sorted=False)
     near = parts.gather(1, best[:, :, None].expand(-1, -1, _CHUNK)).flatten(1)
-    values, where = near.topk(count, 1)
-    return values, best.gather(1, where // _CHUNK) * _CHUNK + where % _CHUNK
+    where = near.topk(count, 1, sorted=False).indices
+    order = (best.gather(1, where // _CHUNK) * _CHUNK + where % _CHUNK).sort(1).values
+    return logits.gather(1, order), order

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+_BLOCK = 64  # attention kernels add in one order for every length that is a multiple of this, so replies replay
+
 
 @dataclass(frozen=True)
 class Span:
@@ -14,7 +16,7 @@ class Span:
         first: the seat of the first row; the rows sit side by side.
         start: slot of the first new token where all rows share it; None where each row's single token goes to its end.
         ends: tokens of each row once the new ones are in, int64, shape (row,); rows may be padded on the right.
-        length: of the longest row; nothing beyond it is read.
+        length: of the longest row; nothing beyond it is read (see `blocks`).
     """
 
     first: int
@@ -39,6 +41,11 @@ class Span:
         return slots <= self.positions(tokens)[:, :, None]
 
 
+def blocks(tokens: int) -> int:
+    """The slots for so many tokens, the last of them perhaps empty."""
+    return -(-tokens // _BLOCK) * _BLOCK
+
+
 class Seats:
     """Keys and values per layer, each of shape (seat, head, slot, feature).
 
@@ -46,7 +53,7 @@ class Seats:
     """
 
     def __init__(self, seats: int, slots: int) -> None:
-        self.seats, self.slots = seats, slots
+        self.seats, self.slots = seats, blocks(slots)
         self.memory: dict[int, tuple[Tensor, Tensor]] = {}
 
     def store(self, layer: int, keys: Tensor, values: Tensor, span: Span) -> tuple[Tensor, Tensor]:
