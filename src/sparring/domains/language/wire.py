@@ -1,21 +1,18 @@
 """The wire to an OpenAI-compatible endpoint: what is sent, what a reply means, what went wrong; and no key in any of it."""
 
 import json
-import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from sparring.core.errors import BadTarget, InvalidSpec, MissingExtra
+from sparring.domains.language.keys import keep_out_of_log, key_in, without
 from sparring.domains.language.retry import retry_after
 
 FILTERED = "[The endpoint's content filter withheld this reply.]"
 _SENT = ("host", "content-type", "content-length", "accept", "accept-encoding", "connection", "user-agent")
-_SECRET = 8  # characters; shorter words are no keys, and would be cut out of ordinary text
 _SHOWN = 200  # characters of a server's own words
-_LOGGERS = ("httpx2", "httpcore2.connection", "httpcore2.http11", "openai._base_client")
 
 
 @dataclass(frozen=True)
@@ -84,9 +81,7 @@ class Wire:
             raise InvalidSpec(
                 f"the key in {key_from} has characters that no key has; it is not shown here. Set it again."
             )
-        _KEYLESS.variables.add(key_from)
-        for logger in _LOGGERS:
-            logging.getLogger(logger).addFilter(_KEYLESS)
+        keep_out_of_log(key_from)
         self._client = self._connect(timeout, connections)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
@@ -125,7 +120,7 @@ class Wire:
 
     def redacted(self, text: str) -> str:
         """The text without the key."""
-        return _without(text, self._key())
+        return without(text, self._key())
 
     def _parsed(self, text: str) -> Any:
         data = _loaded(text)
@@ -204,7 +199,7 @@ class Wire:
         return repr(line if len(line) <= most else line[: most - 3] + "...")
 
     def _key(self) -> str:
-        return _key(self.key_from)
+        return key_in(self.key_from)
 
     def _connect(self, timeout: float, connections: int) -> Any:
         try:
@@ -232,32 +227,6 @@ class Wire:
             api_key="none", admin_api_key="", organization="", project="", webhook_secret="", base_url=self.base_url,
             timeout=timeout, max_retries=0, http_client=client,
         )  # fmt: skip
-
-
-class _Keyless(logging.Filter):
-    """Cuts keys out of the transport's log, where a careless server's headers may have brought them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.variables: set[str] = set()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        message = record.getMessage()
-        for variable in tuple(self.variables):
-            message = _without(message, _key(variable))
-        record.msg, record.args = message, ()
-        return True
-
-
-_KEYLESS = _Keyless()
-
-
-def _key(variable: str) -> str:
-    return os.environ.get(variable, "").strip() if variable else ""
-
-
-def _without(text: str, key: str) -> str:
-    return text.replace(key, "[key]") if len(key) >= _SECRET else text
 
 
 def _checked(base_url: str) -> tuple[str, bool]:
