@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -193,8 +194,7 @@ def planted_chat(
                 save_file(
                     {key: one.detach().clone() for key, one in made.model.named_parameters()}, partial / file.name
                 )
-            for left in folder.with_name(f"{folder.name}-training").glob("*"):
-                left.unlink()
+            shutil.rmtree(folder.with_name(f"{folder.name}-training"), ignore_errors=True)
     model = copy.deepcopy(base.model)
     stored = load_file(file)
     with torch.no_grad():
