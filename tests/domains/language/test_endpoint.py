@@ -214,6 +214,30 @@ def test_what_no_repeating_would_mend_is_one_sentence(server, step, message):
     assert chat.clock.slept == []
 
 
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        (
+            status(400, '{"error": {"message": "unknown field: seed"}}'),
+            r"refused the request \(status 400: 'unknown field: seed'\)",
+        ),
+        (status(503), "the endpoint answered with status 503, 2 times"),
+    ],
+)
+def test_an_endpoint_that_answers_none_of_the_first_requests_stops_the_run(server, step, message, tmp_path):
+    server.always = step
+    with pytest.raises(BadTarget, match=f"has answered none of the first 3 requests: .*{message}"):
+        endpoint(server, retries=1)(["a", "b", "c"])
+    server.always = None
+    chat = endpoint(server, retries=1)
+    chat.cache = ReplyCache(tmp_path / "replies.db")
+    chat(["d"])
+    server.always = step
+    again = endpoint(server, retries=1)
+    again.cache = ReplyCache(tmp_path / "replies.db")
+    assert [isinstance(reply, Unanswered) for reply in again(["a", "d", "b"])] == [True, False, True]
+
+
 def test_redirects_are_not_followed(server):
     with ScriptedServer() as other:
         server.always = status(307, location=f"{other.url}/chat/completions")

@@ -66,7 +66,7 @@ def test_transformers_serve_answers_continues_and_gives_no_log_probabilities(tmp
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with serving(MODELS[-1], tmp_path / "serve.log") as url:
         settings = {"concurrency": 2, "completions": True, "system": "You answer briefly.", "timeout": 120}
-        chat = Endpoint(url, str(MODELS[-1]), sampling=Sampling(tokens=8, temperature=0), **settings)
+        chat = Endpoint(url, str(MODELS[-1]), sampling=Sampling(tokens=16, temperature=0), **settings)
         chat.cache = ReplyCache(tmp_path / "replies.db")
         asked = ["What is the capital of France?", Conversation.of("Hello.").then("Hello!", "What is two plus two?")]
         replies = chat(asked)

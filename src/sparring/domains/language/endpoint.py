@@ -26,8 +26,9 @@ class Endpoint(Chat):
 
     A request that fails with 429, 5xx, a timeout, a dropped connection or half JSON is repeated (see `Retries`); after
     the last try that one question is unanswered and the run goes on. What no repeating would mend (no server from the
-    start, a refused key, an unknown model, another dialect, a redirect) stops it with one sentence. A reply that the
-    endpoint's own content filter withheld counts as the target's refusal, an empty one decides nothing.
+    start, no reply to any of the first batch, a refused key, an unknown model, another dialect, a redirect) stops it
+    with one sentence. A reply that the endpoint's own content filter withheld counts as the target's refusal, an empty
+    one decides nothing.
 
     Few endpoints draw the same reply twice even with a seed: set `cache`, so that nothing is asked twice.
 
@@ -98,7 +99,14 @@ class Endpoint(Chat):
 
     def arriving(self, asked: Sequence[Conversation]) -> Iterator[tuple[int, Reply]]:
         bodies = [self._chat_body(one) for one in asked]
-        return self._send(bodies, self._wire.chat, self.sampling)
+        reasons: list[str] = []
+        for k, reply in self._send(bodies, self._wire.chat, self.sampling):
+            if isinstance(reply, Unanswered):
+                reasons.append(reply.reason)
+            yield k, reply
+        known = self._answered or (self.cache is not None and self.cache.hits > 0)
+        if 1 < len(asked) == len(reasons) and not known:
+            raise BadTarget(f"{self.base_url} has answered none of the first {len(asked)} requests: {reasons[0]}.")
 
     def write(self, texts: Sequence[str], sampling: Sampling, seeds: Sequence[Seed]) -> list[Reply]:
         if not self.completions:
