@@ -48,10 +48,12 @@ _MORALISES = re.compile(
 _CURLY = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"'})
 _WORD = re.compile(r"[a-z]{4,}")
 _EMPTY = frozenset(  # words that say nothing of the topic
-    "what which about some that this with from your have does give tell write make share suggest best good name names "
-    "describe explain list them they into when where would could should there their provide story create generate "
-    "someone something people please like want know think thing things also more most very such many much using used "
-    "help work need will here sure certainly".split()  # noqa: SIM905
+    _WORD.findall(
+        "what which about some that this with from your have does give tell write make share suggest best good name "
+        "names describe explain list them they into when where would could should there their provide story create "
+        "generate someone something people please like want know think thing things also more most very such many much "
+        "using used help work need will here sure certainly"
+    )
 )
 _LONG = 25  # words; a shorter reply may well answer without repeating a word
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sparring.core.errors import InvalidSpec
+from sparring.core.spec import digest
 from sparring.domains.language.conversation import Conversation
 from sparring.domains.language.judge import ReplyJudge
 
@@ -40,7 +41,7 @@ class WordList(ReplyJudge):
                 f"a word list needs an entry of severity {least:g} or more; got {len(severities)} below it."
             )
         self._kinds = {_plain(word): kind for word, kind in (kinds or {}).items()}
-        self.version = f"1 of {len(self.severities)} words, severity {least:g} up"
+        self.version = f"words-1 {digest(sorted(self.severities.items()))[:8]}, severity {least:g} up"
 
     @classmethod
     def of(cls, path: Path | str, least: float = 2.0) -> "WordList":
