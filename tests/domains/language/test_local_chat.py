@@ -128,7 +128,7 @@ def test_bfloat16_replays_in_another_batch_on_the_toy():
 
 
 def test_a_folder_that_is_no_model_is_refused(tmp_path):
-    with pytest.raises(InvalidSpec, match="is no model: there is no config.json"):
+    with pytest.raises(InvalidSpec, match=r"is no model: there is no config\.json"):
         LocalChat(tmp_path)
     with pytest.raises(InvalidSpec, match="there is no model at"):
         LocalChat(tmp_path / "nothing")
@@ -143,7 +143,7 @@ def test_a_folder_that_is_no_model_is_refused(tmp_path):
 def test_weights_that_would_run_code_are_refused(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
     (tmp_path / "pytorch_model.bin").write_bytes(b"")
-    with pytest.raises(UnsafeWeights, match="pytorch_model.bin, and loading that could run code"):
+    with pytest.raises(UnsafeWeights, match=r"pytorch_model\.bin, and loading that could run code"):
         LocalChat(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "own", "auto_map": {"AutoModel": "own.Model"}}))
     with pytest.raises(UnsafeWeights, match="brings Python of its own"):

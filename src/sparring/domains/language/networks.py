@@ -151,6 +151,8 @@ class _Matrix:
         self.packed = _pack(self.weight)
 
     def __call__(self, inputs: Tensor) -> Tensor:
+        if len(inputs) == 1:  # kernels for one row add in another order, and a reply must not depend on its batch
+            return self(inputs.expand(2, -1).contiguous())[:1]
         if self.packed is None:
             return functional.linear(inputs, self.weight, self.bias)
         return torch.ops.mkldnn._linear_pointwise(inputs, self.packed, self.bias, "none", [], "")
