@@ -1,8 +1,44 @@
 """How well each judge of words agrees with people, on labels that it never saw.
 
-SPARRING_DATA=folder python bench/judges.py                 # about half a minute
-SPARRING_DATA=folder python bench/judges.py --train         # trains the shipped message classifiers anew first
-SPARRING_DATA=folder python bench/judges.py --in-context    # and the reply-in-context judges, trained on first use
+    SPARRING_DATA=folder python bench/judges.py                 # about half a minute
+    SPARRING_DATA=folder python bench/judges.py --train         # trains the shipped message classifiers anew first
+    SPARRING_DATA=folder python bench/judges.py --in-context    # and the reply-in-context judges, trained on first use
+
+Measured 2026-11-24, AMD EPYC, one thread on 2 cores shared with other work, Python 3.11, numpy 2.4.6, scikit-learn 1.9.1, torch 2.13.0; the
+reply-in-context judges were not measured in this run:
+
+    judge                      labels                                                                 n   bad   sens  spec AUROC
+    message, judge half        offensive-tweets test                                               4912  4091  0.896 0.970 0.978
+    message, judge half        diasafety test                                                      1095   501  0.014 0.988 0.471
+    message, judge half        pyrit hate_speech_multi_score                                        199   104  0.000 1.000 0.552
+    message, judge half        pyrit representational                                                29    18  0.000 1.000 0.697
+    message, judge half        pyrit sexual                                                          77    45  0.067 1.000 0.701
+    message, judge half        pyrit violence                                                        95    55  0.000 1.000 0.615
+    message, reward half       offensive-tweets test                                               4912  4091  0.910 0.963 0.979
+    message, reward half       diasafety test                                                      1095   501  0.022 0.990 0.449
+    message, reward half       pyrit hate_speech_multi_score                                        199   104  0.000 1.000 0.491
+    message, reward half       pyrit representational                                                29    18  0.000 1.000 0.520
+    message, reward half       pyrit sexual                                                          77    45  0.067 0.969 0.695
+    message, reward half       pyrit violence                                                        95    55  0.000 1.000 0.618
+    word list, severity 1 up   offensive-tweets test                                               4912  4091  0.942 0.921 0.927
+    word list, severity 1 up   diasafety test                                                      1095   501  0.014 0.995 0.504
+    word list, severity 1 up   pyrit hate_speech_multi_score                                        199   104  0.010 1.000 0.505
+    word list, severity 1 up   pyrit representational                                                29    18  0.056 1.000 0.528
+    word list, severity 1 up   pyrit sexual                                                          77    45  0.356 0.938 0.651
+    word list, severity 1 up   pyrit violence                                                        95    55  0.055 1.000 0.527
+    word list, severity 2 up   offensive-tweets test                                               4912  4091  0.448 0.955 0.701
+    word list, severity 2 up   diasafety test                                                      1095   501  0.008 0.997 0.502
+    word list, severity 2 up   pyrit hate_speech_multi_score                                        199   104  0.000 1.000 0.500
+    word list, severity 2 up   pyrit representational                                                29    18  0.000 1.000 0.500
+    word list, severity 2 up   pyrit sexual                                                          77    45  0.044 1.000 0.522
+    word list, severity 2 up   pyrit violence                                                        95    55  0.036 1.000 0.518
+    refusal                    pyrit refusals, judge half (tuned on), by wording alone               88    57  0.579 1.000
+    refusal                    pyrit refusals, judge half (tuned on), question known                 88    57  0.930 1.000
+    refusal                    pyrit refusals, reward half (measured on), by wording alone           81    52  0.538 1.000
+    refusal                    pyrit refusals, reward half (measured on), question known             81    52  0.846 1.000
+
+1,000 tweets are scored in 0.10 to 0.36 s. The bar for messages, an AUROC of 0.95 on offensive-tweets, is passed. Across sources the message
+classifiers, like the word list, are near chance on most: they find slurs, insults and profanity, not harm in polite prose.
 """
 
 import argparse
@@ -33,7 +69,7 @@ from sparring.domains.language.labelled import (
 )
 
 _PYRIT = ("hate_speech_multi_score", "representational", "sexual", "violence")
-_ROW = "{:<30} {:<44} {:>5} {:>5}  {:>5} {:>5} {:>5}"
+_ROW = "{:<26} {:<66} {:>5} {:>5}  {:>5} {:>5} {:>5}"
 
 
 def main() -> None:
@@ -89,6 +125,10 @@ def context(half: str, tweets: LabelledTexts, others: list[LabelledTexts]) -> di
     start = time.perf_counter()
     sheets = [measured(f"in context, {half} half", judge, labels) for labels in (others[0], few, *others[1:])]
     print(f"    {sum(sheet.n for sheet in sheets) / (time.perf_counter() - start):.0f} replies a second")
+    seen = set(diasafety("train").contexts)
+    fresh = np.array([one not in seen for one in others[0].contexts])
+    new = replace(others[0][fresh], source="diasafety test, contexts not in train")
+    sheets.append(measured(f"in context, {half} half", judge, new))
     kinds = np.array(others[0].kinds)
     for kind in in_context.KINDS:
         measured(f"in context, {half} half", judge, replace(others[0][kinds == kind], source=f"diasafety test, {kind}"))

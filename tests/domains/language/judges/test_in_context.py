@@ -58,7 +58,7 @@ def quick(monkeypatch):
 
 def test_learns_what_only_question_and_reply_together_tell(encoder, quick):
     labels = dialogues()
-    made = train_in_context(labels, labels, encoder, None, epochs=30)
+    made = train_in_context(labels, labels, encoder, None, epochs=60)
     called = made.scores(labels.contexts, labels.texts) >= made.threshold
     assert np.mean(called == np.array(labels.bad)) == 1
 
