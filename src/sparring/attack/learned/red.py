@@ -83,18 +83,23 @@ class Desk:
         sampling: Sampling,
     ) -> list[str | None]:
         """A continuation of each text; None where the model gave none."""
+        bar = f"{kind}: candidates"
+        self.progress.start(bar, len(texts))
 
         def make(rows: list[int]) -> list[str | None]:
             told = chat.write([texts[k] for k in rows], sampling, [seeds[k] for k in rows])
+            self.progress.advance(bar, len(rows))
             return [one if isinstance(one, str) else None for one in told]
 
         return self.journal.recall(f"write {kind}", keys, make, keeps=lambda one: one is not None)
 
     def answers(self, questions: Sequence[str]) -> list[str | None]:
         """The target's reply to each; None where there is none, which proves nothing."""
+        self.progress.start("replies to learn from", len(questions))
 
         def make(rows: list[int]) -> list[str | None]:
             replies = self.target([Conversation.of(questions[k]) for k in rows])
+            self.progress.advance("replies to learn from", len(rows))
             return [None if isinstance(one, Unanswered) else one for one in replies]
 
         return self.journal.recall("reply", questions, make, keeps=lambda one: one is not None)
