@@ -108,7 +108,7 @@ def measured(attack: RedLM, target: Remembering, harm: Harm, cases: Cases, folde
     told = folder / harm.name / "reinforce" / "history.json"
     kinds: dict[str, list[int]] = {}
     for k, outcome in zip(tried, outcomes, strict=True):
-        row = kinds.setdefault(cases.groups[k], [0, 0])
+        row = kinds.setdefault(cases.goals[k].kind, [0, 0])
         row[0] += outcome is Outcome.BROKEN
         row[1] += 1
     return {
