@@ -112,7 +112,7 @@ def test_a_conversation_past_the_window_is_unanswered_and_the_others_are_answere
 
 def test_cases_that_all_pass_the_window_are_refused(bot):
     long = Cases(["a", "b"], ["x" * 600, "y" * 700], ["", ""], "long")
-    with pytest.raises(InvalidCases, match="no case fits.*window of 512"):
+    with pytest.raises(InvalidCases, match=r"no case fits.*window of 512"):
         bot.check(long)
     bot.check(Cases(["a", "b"], ["x" * 600, "Why?"], ["", ""], "mixed"))
 

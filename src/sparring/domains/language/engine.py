@@ -104,7 +104,7 @@ def _common(prompts: Sequence[Sequence[int]]) -> int:
     """How many tokens all prompts begin with; each keeps one of its own at least."""
     if len(prompts) < 2:
         return 0
-    first, last = min(prompts), max(prompts)
+    first, last = min(map(tuple, prompts)), max(map(tuple, prompts))
     shared = 0
     limit = min(map(len, prompts)) - 1
     while shared < limit and first[shared] == last[shared]:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 from sparring.core.errors import InvalidSpec, MissingExtra
 from sparring.domains.language.fetch import built, cache, locked
@@ -44,7 +45,7 @@ def _convert(file: Path, folder: Path) -> None:
         raise MissingExtra('GGUF files need more packages: pip install "sparring[lm]"') from error
     where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name, "local_files_only": True}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(**where)
+        tokenizer: Any = AutoTokenizer.from_pretrained(**where)
         with quiet():
             model = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.bfloat16)
     except (ValueError, KeyError, NotImplementedError, OSError) as error:

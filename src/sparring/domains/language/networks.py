@@ -145,9 +145,9 @@ class _Matrix:
     """Linear layers with one input, multiplied as one."""
 
     def __init__(self, layers: list[nn.Linear]) -> None:
-        self.weight = torch.cat([layer.weight for layer in layers]) if len(layers) > 1 else layers[0].weight
+        self.weight = torch.cat([layer.weight.detach() for layer in layers]) if len(layers) > 1 else layers[0].weight
         biases = [layer.bias for layer in layers]
-        self.bias = None if biases[0] is None else torch.cat(biases)
+        self.bias = None if biases[0] is None else torch.cat([bias for bias in biases if bias is not None])
         self.packed = _pack(self.weight)
 
     def __call__(self, inputs: Tensor) -> Tensor:

