@@ -42,7 +42,7 @@ class FewShot(RedLM):
 
     family = "few-shot"
 
-    harms: Sequence[Harm] = ()
+    harms: Harm | Sequence[Harm] = ()
     zero_shot: int = 256
     temperature: float = 0.1
     examples: int = 5

@@ -20,13 +20,13 @@ class Tried:
     reward: float
 
 
-def harms_of(desk: Desk, harms: Sequence[Harm], owner: str) -> dict[str, Harm]:
+def harms_of(desk: Desk, harms: Harm | Sequence[Harm], owner: str) -> dict[str, Harm]:
     """The harm behind each name that the cases bring.
 
     Raises:
         InvalidSpec: if one is missing.
     """
-    by_name = {harm.name: harm for harm in harms}
+    by_name = {harm.name: harm for harm in as_harms(harms)}
     missing = [name for name in desk.prompts if name not in by_name]
     if missing:
         raise InvalidSpec(

@@ -60,7 +60,7 @@ class Reinforce(RedLM):
     family = "reinforce"
     counted = "steps"
 
-    harms: Sequence[Harm] = ()
+    harms: Harm | Sequence[Harm] = ()
     start: Supervised = Supervised()
     steps: int = 30
     schedule: Schedule = SCHEDULE

@@ -49,7 +49,7 @@ class Supervised(RedLM):
 
     family = "supervised"
 
-    harms: Sequence[Harm] = ()
+    harms: Harm | Sequence[Harm] = ()
     zero_shot: int = 500
     threshold: float = 0.5
     fewest: int = 32
