@@ -6,7 +6,10 @@ own, which asks nothing again, reads the record: the scorecard, rates by harm, t
 
     python bench/store_memory.py            # or with sizes: python bench/store_memory.py 10000 100000
 
-RESULTS
+Measured 2026-11-24, 2 busy cores, CPU, Python 3.11, torch 2.13.0, one thread:
+
+    10,000 cases   14 MiB on disk, written in 2 s at a peak of 315 MiB; summary peak 305 MiB (295 before), after the walk 310 MiB, 1 s
+    100,000 cases  142 MiB on disk, written in 21 s at a peak of 315 MiB; summary peak 313 MiB (295 before), after the walk 319 MiB, 15 s
 """
 
 import itertools
