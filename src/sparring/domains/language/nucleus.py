@@ -26,17 +26,18 @@ def draw(logits: Tensor, uniform: Tensor, top_p: float, temperature: float) -> T
     """
     if temperature == 0:
         return logits.argmax(1)
-    logits = logits.float() if temperature == 1 else logits.float() / temperature
-    total = logits.logsumexp(1, keepdim=True)
+    if temperature != 1:
+        logits = logits.float() / temperature
     if top_p >= 1:
-        return _everywhere(logits, total, uniform)
+        return _everywhere(logits.softmax(1, dtype=torch.float32), uniform)
+    total = logits.float().logsumexp(1, keepdim=True)
     size = logits.shape[1]
     tokens = torch.empty(len(logits), dtype=torch.int64, device=logits.device)
     open_rows = torch.arange(len(logits), device=logits.device)
     for count in sorted({min(_FEW, size), min(_MANY, size), size}):
         part, whole = (logits, total) if len(open_rows) == len(logits) else (logits[open_rows], total[open_rows])
-        values, order = _likeliest(part, count)
-        chances = (values - whole).exp()
+        order = _likeliest(part, count)
+        chances = (part.gather(1, order).float() - whole).exp()
         # By falling probability, equal ones by token number: which of them are inside must not depend on the batch.
         ranks = chances.sort(dim=1, descending=True, stable=True).indices
         ranked = chances.gather(1, ranks)
@@ -57,25 +58,23 @@ def draw(logits: Tensor, uniform: Tensor, top_p: float, temperature: float) -> T
     return tokens
 
 
-def _everywhere(logits: Tensor, total: Tensor, uniform: Tensor) -> Tensor:
-    sums = (logits - total).exp().cumsum(1, dtype=torch.float64)
+def _everywhere(chances: Tensor, uniform: Tensor) -> Tensor:
+    sums = chances.cumsum(1, dtype=torch.float64)
     at = torch.searchsorted(sums, (uniform.double() * sums[:, -1])[:, None], right=True)
-    return at[:, 0].clamp_(max=logits.shape[1] - 1)
+    return at[:, 0].clamp_(max=chances.shape[1] - 1)
 
 
-def _likeliest(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The `count` highest values of each row and where they are, by token number.
+def _likeliest(logits: Tensor, count: int) -> Tensor:
+    """Where each row's `count` highest values are, by token number.
 
     They lie in the `count` chunks with the highest maxima, which spares a selection over the whole vocabulary.
     """
     rows, size = logits.shape
     chunks = size // _CHUNK
     if size % _CHUNK or chunks <= 4 * count:
-        order = logits.topk(count, 1, sorted=False).indices.sort(1).values
-        return logits.gather(1, order), order
-    parts = logits.view(rows, chunks, _CHUNK)
-    _, best = parts.amax(2).topk(count, 1, sorted=False)
-    near = parts.gather(1, best[:, :, None].expand(-1, -1, _CHUNK)).flatten(1)
+        return logits.topk(count, 1, sorted=False).indices.sort(1).values
+    parts = logits.view(rows, _CHUNK, chunks)
+    _, best = parts.amax(1).topk(count, 1, sorted=False)
+    near = parts.gather(2, best[:, None].expand(-1, _CHUNK, -1)).flatten(1)
     where = near.topk(count, 1, sorted=False).indices
-    order = (best.gather(1, where // _CHUNK) * _CHUNK + where % _CHUNK).sort(1).values
-    return logits.gather(1, order), order
+    return (best.gather(1, where % count) + where // count * chunks).sort(1).values
