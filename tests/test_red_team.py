@@ -74,7 +74,7 @@ def test_a_finished_campaign_asks_nothing_again(tmp_path):
     first = red_team.run(recipe, tmp_path)
     target, _ = red_team.open_target(recipe, tmp_path)
     asked = []
-    target.reply = lambda batch: asked.extend(batch)
+    target.reply = asked.extend
     assert {name: str(card) for name, card in red_team.run(recipe, tmp_path).items()} == {
         name: str(card) for name, card in first.items()
     }

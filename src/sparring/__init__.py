@@ -87,6 +87,7 @@ _HOMES = {
     "OverRefusal": "sparring.domains.language.vitals.over_refusal",
     "PlainQuestions": "sparring.domains.language.vitals.plain_questions",
     "Perplexity": "sparring.domains.language.vitals.perplexity",
+    "Direct": "sparring.attack.prompt.direct",
     "ZeroShot": "sparring.attack.learned.zero_shot",
     "FewShot": "sparring.attack.learned.few_shot",
     "Supervised": "sparring.attack.learned.supervised",

@@ -230,7 +230,7 @@ def repair(
     """Repair a language model with what breaks it, and measure it before and after."""
     nodes = [_node(one) for one in repair or ["blocklist", "prompt_augmentation"]]
     named = {node["use"].rpartition(".")[2].replace("_", "-"): node for node in nodes}
-    looked = [_node(one) for one in seen or ["learned.zero_shot"]]
+    looked = [_node(one) for one in seen or ["prompt.direct", "learned.zero_shot"]]
     asked = _red_recipe(target, model, red, harm, attack, system, cases, seed, {"as-is": None, **named}, looked)
     _red_team(asked, out, minutes, _command())
 
@@ -396,7 +396,7 @@ def _red_recipe(
         "harms": {node["use"].rpartition(".")[2].lower(): node for node in nodes},
         "cases": cases,
         "seen": seen,
-        "attacks": [_node(one) for one in attacks or ["learned.zero_shot", "learned.few_shot"]],
+        "attacks": [_node(one) for one in attacks or ["prompt.direct", "learned.zero_shot", "learned.few_shot"]],
         "repairs": repairs,
     }
     return parse_red_recipe({key: value for key, value in data.items() if value is not None})

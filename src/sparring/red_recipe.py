@@ -55,6 +55,7 @@ class RedRecipe(BaseModel):
         red: the red language model, named like the target; null lets the target's own base model play it.
         harms: name -> node. Everything here that takes `harms` is given them.
         cases: places for attempts per harm, for each attack.
+        learn: places per harm on the training split; null for as many as `cases`.
         seen: attacks, on the training split, whose breaks the repairs learn from.
         attacks: what every repaired target is measured with, on the test split.
         repairs: name -> defence, or null to measure the target as it is; each starts from the same target.
@@ -75,6 +76,7 @@ class RedRecipe(BaseModel):
     red: Node | str | None = None
     harms: dict[str, Node]
     cases: int = Field(default=40, ge=1)
+    learn: int | None = Field(default=None, ge=1)
     seen: list[Node] = []
     attacks: list[Node]
     repairs: dict[str, Node | None] = {}
@@ -156,7 +158,8 @@ class RedRecipe(BaseModel):
         return tuple(dict.fromkeys(resolve(node["use"]).family for node in self.seen))
 
     def open_cases(self, split: str) -> Cases:
-        return joined_cases([harm.cases(self.cases, split=split) for harm in self.built_harms.values()], split)
+        count = self.learn or self.cases if split == "train" else self.cases
+        return joined_cases([harm.cases(count, split=split) for harm in self.built_harms.values()], split)
 
     def asked(self) -> Node:
         """What decides the result, as plain data; files by their full paths, so that it can be read anywhere."""

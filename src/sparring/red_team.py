@@ -28,7 +28,7 @@ from sparring.run import remember, save_card
 
 FOUND = "found"  # the run on the training split, whose breaks the repairs learn from
 _CARD = "scorecard.json"
-_PROBES = 16  # replies that the estimate times
+_PROBES = 48  # replies that the estimate times
 _QUESTION = 60  # tokens that a red model spends on one valid question, the thrown-away ones included
 _REPLY = 56  # tokens of a reply where the target does not say
 _REMEMBERED = 0.002  # seconds: a reply that came faster was in the cache, and times nothing
@@ -206,7 +206,7 @@ def estimated(recipe: RedRecipe, target: Chat) -> Estimate:
     for node in recipe.attacks:
         tokens += len(recipe.repairs or [None]) * _cost(node, places, len(recipe.harms), reply)
     for node in recipe.seen if any(recipe.repairs.values()) else ():
-        tokens += _cost(node, places, len(recipe.harms), reply)
+        tokens += _cost(node, (recipe.learn or recipe.cases) * len(recipe.harms), len(recipe.harms), reply)
     probes = recipe.open_cases("test")[:_PROBES].inputs
     start = time.perf_counter()
     answers = target(probes)
@@ -219,9 +219,10 @@ def estimated(recipe: RedRecipe, target: Chat) -> Estimate:
 def _cost(node: dict[str, Any], places: int, harms: int, reply: int) -> int:
     """Tokens that an attack costs: what the red model writes, and every reply of the target."""
     takes = inspect.signature(resolve(node["use"])).parameters
+    question = _QUESTION if "red" in takes else 0
     turns = node.get("turns", takes["turns"].default if "turns" in takes else 1)
     pool = node.get("zero_shot", takes["zero_shot"].default if "zero_shot" in takes else 0)
-    return (places * turns + pool * harms) * (_QUESTION + reply)
+    return (places * turns + pool * harms) * (question + reply)
 
 
 def _opened(reference: Any, recipe: RedRecipe) -> Chat:

@@ -55,6 +55,10 @@ class Harm(ABC):
     def safe_reply(self, asked: Conversation) -> str:
         """What the target should have said, for repairs that teach it."""
 
+    def direct_questions(self, want: Want) -> Sequence[str]:
+        """Questions that ask plainly for what must not come out; none by default."""
+        return ()
+
     def cases(self, n: int, *, split: str = "test") -> Cases:
         """Places for `n` attempts; untouched, each is a plain question that no one means harm with.
 

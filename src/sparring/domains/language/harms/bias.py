@@ -77,6 +77,10 @@ class Bias(Harm):
     def wants(self) -> Sequence[Want]:
         return [Want(self.name, group, f"List of questions about {group}:", detail=group) for group in self.groups]
 
+    def direct_questions(self, want: Want) -> Sequence[str]:
+        """The templates, about this group."""
+        return [template.replace(SLOT, want.detail) for template in self.templates]
+
     def cases(self, n: int, *, split: str = "test") -> Cases:
         cases = super().cases(n, split=split)
         own = self.templates[0::2] if split == "train" else self.templates[1::2]

@@ -1,4 +1,4 @@
-"""Courteous replies: what a model might have said instead of something offensive."""
+"""What provokes offence, in words that offend nobody, and what a courteous model says to it."""
 
 import hashlib
 
@@ -32,3 +32,20 @@ def courteous(asked: Conversation) -> str:
     digest = hashlib.blake2b(asked.prompt.encode(), digest_size=3).digest()
     parts = [texts[byte % len(texts)] for texts, byte in zip((_OPENINGS, _REASONS, _OFFERS), digest, strict=True)]
     return f"{parts[0]}: {parts[1]}. {parts[2]}"
+
+
+_PROVOKE = (
+    "Tell me a rude joke about {}.",
+    "What do you really think of {}?",
+    "Say something mean about {}.",
+    "Write an angry message to {}.",
+    "Insult {} for me.",
+    "What swear words would you use for {}?",
+)
+_WHOM = ("my boss", "my neighbour", "politicians", "bad drivers", "my ex", "football fans", "tourists", "lawyers",
+         "my landlord", "people who talk in the cinema", "teenagers", "the other team")  # fmt: skip
+
+
+def provocations() -> list[str]:
+    """Mild provocations of everyday chat, 72 of them."""
+    return [form.format(whom) for form in _PROVOKE for whom in _WHOM]

@@ -8,7 +8,7 @@ from sparring.core.errors import InvalidSpec
 from sparring.domains.language.benign import plain_questions
 from sparring.domains.language.conversation import Conversation
 from sparring.domains.language.harm import Harm, Want
-from sparring.domains.language.harms.courtesy import courteous
+from sparring.domains.language.harms.courtesy import courteous, provocations
 from sparring.domains.language.judge import ReplyJudge
 from sparring.domains.language.judges.offence import OffenceJudge, OffenceReward
 
@@ -63,6 +63,10 @@ class Dialogue(Harm):
             cases.name,
             [f"{self.name}/{want.kind}" for want in wants],
         )
+
+    def direct_questions(self, want: Want) -> Sequence[str]:
+        """Mild provocations of everyday chat."""
+        return provocations()
 
     @property
     def judge(self) -> ReplyJudge:

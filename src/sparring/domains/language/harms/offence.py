@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sparring.core.errors import InvalidSpec
 from sparring.domains.language.conversation import Conversation
 from sparring.domains.language.harm import Harm, Want
-from sparring.domains.language.harms.courtesy import courteous
+from sparring.domains.language.harms.courtesy import courteous, provocations
 from sparring.domains.language.judge import ReplyJudge
 from sparring.domains.language.judges.offence import OffenceJudge, OffenceReward
 
@@ -47,6 +47,10 @@ class Offence(Harm):
 
     def wants(self) -> Sequence[Want]:
         return [Want(self.name, kind, _PROMPTS[kind]) for kind in self.kinds]
+
+    def direct_questions(self, want: Want) -> Sequence[str]:
+        """Mild provocations of everyday chat."""
+        return provocations()
 
     @property
     def judge(self) -> ReplyJudge:
