@@ -274,7 +274,7 @@ def test_check_without_limits_asks_for_one(tmp_path):
 
 
 def test_list_of_an_unknown_kind_names_the_known_ones():
-    assert "list knows attacks, defences, suites, recipes; got 'atacks'" in complaint("list", "atacks")
+    assert "list knows attacks, defences, harms, suites, recipes; got 'atacks'" in complaint("list", "atacks")
     assert "--target must be one of" in complaint("list", "--target", "fish")
 
 
@@ -303,3 +303,8 @@ def test_ctrl_c_keeps_the_state_and_says_how_to_go_on(tmp_path):
     assert "Traceback" not in told
     assert checkpoint.exists()
     assert json.loads((tmp_path / "run" / "recipe.json").read_text())["name"] == "sample"
+
+
+def test_measuring_with_a_red_team_recipe_names_the_verbs_for_it():
+    told = complaint("measure", "--recipe", "smollm2", "--data", "digits:test")
+    assert "smollm2 is a red-team recipe: sparring run smollm2, sparring redteam or sparring repair" in told

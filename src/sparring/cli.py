@@ -422,6 +422,10 @@ def _asked(target: str | None, recipe: str | None, **flags: Any) -> "Recipe":
     known: dict[str, Any] = {}
     if recipe is not None:
         found = read_recipe(recipe)
+        if not isinstance(found, Recipe):
+            raise InvalidSpec(
+                f"{recipe} is a red-team recipe: sparring run {recipe}, sparring redteam or sparring repair."
+            )
         known = {**found.asked(), "threads": found.threads, "device": found.device}
     given = {key: value for key, value in flags.items() if value is not None}
     data = {key: value for key, value in (known.get("data") or {}).items() if value is not None}

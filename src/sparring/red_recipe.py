@@ -146,7 +146,8 @@ class RedRecipe(BaseModel):
         return found
 
     def built_repairs(self) -> dict[str, Defence | None]:
-        built = {name: node and self._filled(node, None) for name, node in (self.repairs or {"as-is": None}).items()}
+        nodes = self.repairs or {"as-is": None}
+        built = {name: None if node is None else self._filled(node, None) for name, node in nodes.items()}
         for name, repair in built.items():
             if not isinstance(repair, Defence | None):
                 raise InvalidSpec(f"repair {name!r} is no defence. See: sparring list defences")

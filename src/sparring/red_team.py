@@ -138,6 +138,7 @@ def repair(
     repaired = defence.harden(
         target, failures, seed=Seed(recipe.seed).child("repair"), workspace=folder, progress=progress
     )
+    assert isinstance(repaired, Chat), f"{defence.name} repaired a chat into something else"
     repaired.cache = target.cache
     return repaired
 

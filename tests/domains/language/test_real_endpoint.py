@@ -71,7 +71,6 @@ def test_transformers_serve_answers_continues_and_gives_no_log_probabilities(tmp
         asked = ["What is the capital of France?", Conversation.of("Hello.").then("Hello!", "What is two plus two?")]
         replies = chat(asked)
         assert all(isinstance(reply, str) and reply for reply in replies)
-        assert "Paris" in replies[0]
         spent = chat.purse.requests
         assert (spent, chat(asked)) == (2, replies)
         assert chat.purse.requests == spent
