@@ -2,15 +2,19 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from sparring import red_team
-from sparring.core.errors import InvalidSpec, NotHeldOut, RunMismatch
+from sparring.core.errors import Incompatible, InvalidSpec, NotHeldOut, RunMismatch
+from sparring.core.progress import Silent
 from sparring.domains.language.harm import Harm, Want
 from sparring.domains.language.judge import ReplyJudge
+from sparring.domains.language.open import open_chat
 from sparring.red_recipe import parse_red_recipe
 from sparring.run import find_cards
+from sparring.train.feedback.safe_reply import SafeReply
 
 
 class Digits(ReplyJudge):
@@ -145,3 +149,46 @@ def test_the_case_book_is_replayed_on_another_target_and_gates(tmp_path, monkeyp
     assert (same.exit_code, other.exit_code) == (0, 0), same.output + other.output
     assert CliRunner().invoke(app, ["check", "same", "--max-broken", "0"]).exit_code == 1
     assert CliRunner().invoke(app, ["check", "other", "--max-broken", "0"]).exit_code == 0
+
+
+def test_fewer_minutes_than_estimated_scale_cases_and_tokens_alike(tmp_path, monkeypatch):
+    recipe = parse_red_recipe({**RECIPE, "cases": 40, "learn": 20})
+    monkeypatch.setattr(red_team, "estimated", lambda *_: red_team.Estimate(1000, 600.0))
+    told = []
+    fitted = red_team.fitted(recipe, None, 3.0, told.append, tmp_path)
+    assert (fitted.cases, fitted.learn) == (12, 6)
+    assert "about 300 tokens, 3 minutes" in told[-1]
+    with pytest.raises(InvalidSpec, match="too few for one case per harm"):
+        red_team.fitted(recipe, None, 0.1, told.append, tmp_path)
+
+
+def test_a_red_model_that_only_chats_is_refused_before_anything_is_asked(tmp_path):
+    (tmp_path / "bot.py").write_text("def answer(text):\n    open('asked', 'w')\n    return text\n")
+    recipe = parse_red_recipe({**RECIPE, "target": "bot.py:answer"}, tmp_path)
+    with pytest.raises(Incompatible, match="--red smollm2"):
+        red_team.run(recipe, tmp_path / "run")
+    assert not Path("asked").exists()
+
+
+def test_a_repair_that_needs_weights_is_refused_before_anything_is_asked(tmp_path):
+    recipe = parse_red_recipe({**RECIPE, "repairs": {"safe-reply": {"use": "feedback.safe_reply"}}})
+    with pytest.raises(Incompatible, match="safe_reply needs a target of the kind OpenChat"):
+        red_team.run(recipe, tmp_path)
+
+
+def test_a_repaired_model_is_written_to_a_folder_that_opens_like_any_other(tmp_path):
+    recipe = parse_red_recipe({**RECIPE, "target": {"use": "language.toy.toy_open_chat"}})
+    data = recipe.open_cases("train")[:4]
+    target, _ = red_team.open_target(recipe, tmp_path)
+    defence = SafeReply(harms=(), steps=2)
+    repaired = red_team.repair(recipe, target, data, defence, tmp_path / "safe-reply", Silent())
+    again = open_chat(str(tmp_path / "safe-reply" / "model"))
+    weights = repaired.model.state_dict()
+    assert all((again.model.state_dict()[name].float() - weights[name].float()).abs().max() < 0.01 for name in weights)
+
+
+def test_an_unknown_harm_on_the_command_line_names_the_known_ones():
+    from sparring.flags import red_recipe_of
+
+    with pytest.raises(InvalidSpec, match="no harm is called 'contakt': name offence, leak, contact"):
+        red_recipe_of("smollm2", None, None, ["contakt"], None, "", 4, None, {}, [])

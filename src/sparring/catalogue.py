@@ -3,7 +3,6 @@
 import importlib
 import inspect
 import pkgutil
-import typing
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
@@ -101,13 +100,7 @@ def _classes(kind: str) -> list[tuple[Any, type]]:
 
 
 def _fits(kind: type, given: type) -> bool:
-    return issubclass(given, _needs(kind)[0] if issubclass(kind, Attack) else _hardens(kind))
-
-
-def _hardens(kind: type[Defence]) -> type:
-    """What a defence works on: a language target where its `harden` says so, a trainable one otherwise."""
-    said = typing.get_type_hints(kind.harden).get("target")
-    return said if isinstance(said, type) and issubclass(said, Target) else Trainable
+    return issubclass(given, _needs(kind)[0] if issubclass(kind, Attack) else kind.needs_target)
 
 
 def _needs(kind: type[Attack[Any, Any, Any]]) -> tuple[type, type]:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sparring import flags
 from sparring.core.errors import InvalidSpec, RunMismatch, SparringError
 
 if TYPE_CHECKING:
-    from sparring.config import Recipe
     from sparring.measure.scorecard import Scorecard
     from sparring.red_recipe import RedRecipe
 
@@ -137,8 +137,8 @@ def measure(
     from sparring.console import Bars
     from sparring.measure.store import Store
 
-    asked = _asked(target, recipe, classes=classes, weights=weights, norm=norm, radius=radius, seed=seed, batch=batch,
-                   test=data, suite=suite, held_out=held_out, attacks=attack and [_node(one) for one in attack],
+    asked = flags.recipe_of(target, recipe, classes=classes, weights=weights, norm=norm, radius=radius, seed=seed, batch=batch,
+                   test=data, suite=suite, held_out=held_out, attacks=attack and [flags.node_of(one) for one in attack],
                    radii=radii and [number(one) for one in radii.split(",")], defences={})  # fmt: skip
     folder = out or _RUNS / (weights.stem if weights else asked.name)
     cases, model = asked.open_test(), asked.open_target()
@@ -172,10 +172,10 @@ def harden(
     from sparring.console import Bars
 
     def node(known: dict[str, Any]) -> dict[str, Any]:
-        found = known[defence] if known.get(defence) else _node(defence)
+        found = known[defence] if known.get(defence) else flags.node_of(defence)
         return found if epochs is None else {**found, "epochs": epochs}
 
-    asked = _asked(target, recipe, classes=classes, weights=weights, norm=norm, radius=radius, seed=seed, train=data,
+    asked = flags.recipe_of(target, recipe, classes=classes, weights=weights, norm=norm, radius=radius, seed=seed, train=data,
                    defences=node)  # fmt: skip
     name = next(iter(asked.defences))
     folder = out or _RUNS / f"{asked.name}-{name}"
@@ -206,7 +206,7 @@ def redteam(
     out: Out = None,
 ) -> None:
     """Red-team a language model, an endpoint or a function of yours, and write its scorecard."""
-    asked = _red_recipe(target, model, red, harm, attack, system, cases, seed, {"as-is": None}, [])
+    asked = flags.red_recipe_of(target, model, red, harm, attack, system, cases, seed, {"as-is": None}, [])
     _red_team(asked, out, minutes, _command())
 
 
@@ -228,10 +228,10 @@ def repair(
     out: Out = None,
 ) -> None:
     """Repair a language model with what breaks it, and measure it before and after."""
-    nodes = [_node(one) for one in repair or ["blocklist", "prompt_augmentation"]]
+    nodes = [flags.node_of(one) for one in repair or ["blocklist", "prompt_augmentation"]]
     named = {node["use"].rpartition(".")[2].replace("_", "-"): node for node in nodes}
-    looked = [_node(one) for one in seen or ["prompt.direct", "learned.zero_shot"]]
-    asked = _red_recipe(target, model, red, harm, attack, system, cases, seed, {"as-is": None, **named}, looked)
+    looked = [flags.node_of(one) for one in seen or ["prompt.direct", "learned.zero_shot"]]
+    asked = flags.red_recipe_of(target, model, red, harm, attack, system, cases, seed, {"as-is": None, **named}, looked)
     _red_team(asked, out, minutes, _command())
 
 
@@ -288,7 +288,7 @@ def replay(
         _replay_book(asked, earlier, target, model, out)
         return
     changed = {key: value for key, value in (("target", target), ("classes", classes)) if value is not None}
-    other = _changed(asked, **changed, weights=weights or (None if target else asked.weights))
+    other = flags.changed(asked, **changed, weights=weights or (None if target else asked.weights))
     folder = out or earlier / f"replay-{(weights or Path(str(other.target).replace(':', '-'))).stem}"
     (name, card), *more = runs.find_cards(earlier).items()
     if more:
@@ -326,14 +326,14 @@ def check(
     from sparring.report.junit import write_junit
     from sparring.run import find_cards
 
-    flags = Limits(max_broken, max_broken_held_out, min_clean, max_undecided)
-    stated = _limits(recipe)
+    typed = Limits(max_broken, max_broken_held_out, min_clean, max_undecided)
+    stated = flags.limits_of(recipe)
     cards = {name: card for place in places for name, card in find_cards(place).items()}
     absent = [name for name in stated if name not in cards]
     if absent:
         raise InvalidSpec(f"limits are set for {', '.join(absent)}, but the scorecards are {', '.join(cards)}.")
     findings = {
-        name: check_limits(card, stated.get(name, flags))
+        name: check_limits(card, stated.get(name, typed))
         for name, card in cards.items()
         if not stated or name in stated
     }
@@ -348,7 +348,9 @@ def check(
 
 @verb
 def list_(
-    kind: Annotated[str | None, typer.Argument(help="attacks, defences, suites or recipes; all by default.")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(help="attacks, defences, harms, suites or recipes; all by default.")
+    ] = None,
     target: Annotated[str | None, typer.Option("--target", help="Only what works on this kind of target.")] = None,
 ) -> None:
     """List what can be named in a recipe."""
@@ -369,39 +371,6 @@ def list_(
         out.print()
 
 
-def _red_recipe(
-    target: str,
-    model: str | None,
-    red: str | None,
-    harms: list[str] | None,
-    attacks: list[str] | None,
-    system: str,
-    cases: int,
-    seed: int | None,
-    repairs: dict[str, Any],
-    seen: list[dict[str, Any]],
-) -> "RedRecipe":
-    """A red-team recipe out of flags."""
-    from sparring.red_recipe import HARMS, parse_red_recipe
-
-    nodes = [_node(HARMS.get(one, one)) for one in harms or list(HARMS)]
-    stem = target.partition(":")[0] if ".py:" in target else target
-    data = {
-        "name": re.sub(r"[^\w.-]+", "-", Path(stem).stem).strip("-") or "target",
-        "seed": seed,
-        "target": _here(target),
-        "model": model,
-        "system": system,
-        "red": red and _here(red),
-        "harms": {node["use"].rpartition(".")[2].lower(): node for node in nodes},
-        "cases": cases,
-        "seen": seen,
-        "attacks": [_node(one) for one in attacks or ["prompt.direct", "learned.zero_shot", "learned.few_shot"]],
-        "repairs": repairs,
-    }
-    return parse_red_recipe({key: value for key, value in data.items() if value is not None})
-
-
 def _red_team(asked: "RedRecipe", out: Path | None, minutes: float | None, command: str) -> None:
     """One campaign with its bars, table and report."""
     from sparring import red_team
@@ -413,100 +382,6 @@ def _red_team(asked: "RedRecipe", out: Path | None, minutes: float | None, comma
             asked, folder, minutes=minutes, progress=lambda name: bars.within(f"{name}: "), tell=bars.say
         )
     _tell(list(cards.values()), folder / _REPORT, asked.name, command)
-
-
-def _asked(target: str | None, recipe: str | None, **flags: Any) -> "Recipe":
-    """One recipe out of flags and, for what they leave out, a recipe."""
-    from sparring.config import Recipe, number, parse_recipe, read_recipe
-
-    known: dict[str, Any] = {}
-    if recipe is not None:
-        found = read_recipe(recipe)
-        if not isinstance(found, Recipe):
-            raise InvalidSpec(
-                f"{recipe} is a red-team recipe: sparring run {recipe}, sparring redteam or sparring repair."
-            )
-        known = {**found.asked(), "threads": found.threads, "device": found.device}
-    given = {key: value for key, value in flags.items() if value is not None}
-    data = {key: value for key, value in (known.get("data") or {}).items() if value is not None}
-    data |= {key: _here(given.pop(key)) for key in ("test", "train") if key in given}
-    data.setdefault("test", data.get("train"))
-    if data["test"] is None:
-        raise InvalidSpec("there are no cases: name them with --data file.py:function, or take a --recipe.")
-    norm, radius = given.pop("norm", None), given.pop("radius", None)
-    radius = None if radius is None else number(radius)
-    if radius is not None and norm is None and "threat" not in known:
-        norm = "inf"
-    if norm is not None and radius is not None:
-        given["threat"] = {"use": "core.ball.LpBall", "norm": norm, "radius": radius}
-    elif radius is not None and "threat" in known:
-        given["threat"] = {**known["threat"], "radius": radius}
-    elif "threat" not in known or norm is not None:
-        raise InvalidSpec("name a threat: --norm inf --radius 8/255, or take a --recipe.")
-    if callable(given.get("defences")):
-        chosen = given["defences"](known.get("defences") or {})
-        given["defences"] = {chosen["use"].rpartition(".")[2].replace("_", "-"): chosen}
-    if target is not None:
-        given["target"], given["name"] = _here(target), Path(target.partition(":")[0]).stem
-        known.pop("weights", None)
-    if "target" not in {**known, **given}:
-        raise InvalidSpec("name what to work on: file.py:function, or take a --recipe.")
-    if "weights" in given:
-        given["weights"] = str(given["weights"].resolve())
-    if "suite" in given or "attacks" in given:
-        known = {key: value for key, value in known.items() if key not in ("suite", "attacks", "held_out")}
-    if given.get("defences"):
-        known.pop("held_out", None)
-    merged = {**known, **given, "data": data}
-    return parse_recipe({key: merged[key] for key in Recipe.model_fields if key in merged})
-
-
-def _changed(asked: "Recipe", **changes: Any) -> "Recipe":
-    from sparring.config import parse_recipe
-
-    changes = {key: str(value) if isinstance(value, Path) else value for key, value in changes.items()}
-    for key in ("target", "weights"):
-        if isinstance(changes.get(key), str):
-            changes[key] = _here(changes[key])
-    kept = {key: value for key, value in asked.asked().items() if key not in ("defences", "held_out")}
-    return parse_recipe({**kept, **changes})
-
-
-def _node(text: str) -> dict[str, Any]:
-    """A node from the command line: a name, or YAML such as `{use: gradient.pgd, steps: 40}`."""
-    import yaml
-
-    try:
-        found = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InvalidSpec(
-            f"{text!r} is neither a name nor a node such as '{{use: gradient.pgd, steps: 40}}'."
-        ) from error
-    if isinstance(found, dict) and "use" in found:
-        return found
-    if not isinstance(found, str):
-        raise InvalidSpec(f"{text!r} is neither a name nor a node such as '{{use: gradient.pgd, steps: 40}}'.")
-    return {"use": found}
-
-
-def _here(reference: Any) -> Any:
-    """A file named on the command line, by its full path."""
-    text = str(reference)
-    path, colon, rest = text.partition(":") if ".py:" in text else (text, "", "")
-    return (
-        f"{Path(path).resolve()}{colon}{rest}" if Path(path).suffix in (".py", ".npz", ".pt", ".safetensors") else text
-    )
-
-
-def _limits(recipe: str | None) -> dict[str, Any]:
-    from sparring.config import read_recipe
-
-    if recipe is None:
-        return {}
-    stated = read_recipe(recipe).limits
-    if not stated:
-        raise InvalidSpec(f"the recipe {recipe} states no limits. Add limits: {{name: {{broken: 0.5, clean: 0.9}}}}.")
-    return dict(stated)
 
 
 def _replay_book(asked: "RedRecipe", earlier: Path, target: str | None, model: str | None, out: Path | None) -> None:
@@ -521,7 +396,7 @@ def _replay_book(asked: "RedRecipe", earlier: Path, target: str | None, model: s
         )
     ((_, card),) = runs.find_cards(earlier).items()
     if target is not None:
-        asked = asked.model_copy(update={"target": _here(target), "model": model})
+        asked = asked.model_copy(update={"target": flags.full_path(target), "model": model})
     folder = out or earlier / f"replay-{re.sub(r'[^A-Za-z0-9]+', '-', Path(str(target or 'again')).stem)}"
     with Bars() as bars:
         found = red_team.replayed(asked, card, earlier, folder, bars)
@@ -535,9 +410,6 @@ def _tell(cards: "list[Scorecard]", path: Path, title: str, command: str) -> Non
     from sparring.report.table import comparison_table
 
     out.print(comparison_table(cards))
-    for card in cards:
-        for flag in card.flags:
-            out.print(f"! {card.target}: {flag.text}", style="yellow", markup=False, highlight=False)
     write_report(cards, path, title=title, command=command)
     print(f"report: {path}")
 

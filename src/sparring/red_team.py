@@ -18,19 +18,20 @@ from sparring.core.seed import Seed
 from sparring.core.spec import build, resolve
 from sparring.domains.language.cache import ReplyCache
 from sparring.domains.language.open import open_chat
-from sparring.domains.language.target import Chat
+from sparring.domains.language.target import Chat, OpenChat, Sampling
 from sparring.measure.campaign import measure
 from sparring.measure.replay import replay, stored_attempts
 from sparring.measure.scorecard import Scorecard
-from sparring.measure.store import Store
+from sparring.measure.store import Store, saving
 from sparring.red_recipe import RedRecipe
 from sparring.run import remember, save_card
 
 FOUND = "found"  # the run on the training split, whose breaks the repairs learn from
 _CARD = "scorecard.json"
+_MODEL = "model"  # the folder of a repaired model, which opens like any other
 _PROBES = 48  # replies that the estimate times
 _QUESTION = 60  # tokens that a red model spends on one valid question, the thrown-away ones included
-_REPLY = 56  # tokens of a reply where the target does not say
+_READ = 4000  # tokens of one vital
 _REMEMBERED = 0.002  # seconds: a reply that came faster was in the cache, and times nothing
 _NOTHING = (
     "nothing broke the target on the training split, so there is nothing to learn from. Raise the number of cases, or "
@@ -43,7 +44,7 @@ class Estimate:
     """What a campaign will cost.
 
     Args:
-        tokens: written at most, by red models and targets, without the training of repairs.
+        tokens: written by red models and targets, without the training of repairs.
         seconds: at the speed of a first small batch; None where it was not timed.
     """
 
@@ -51,12 +52,10 @@ class Estimate:
     seconds: float | None
 
     def __str__(self) -> str:
-        took = (
-            ""
-            if self.seconds is None
-            else f", about {max(1, round(self.seconds / 60))} minutes at this machine's speed"
-        )
-        return f"at most {self.tokens:,} tokens{took}, and the training of the repairs on top"
+        told = f"about {self.tokens:,} tokens"
+        if self.seconds is not None:
+            told += f", {max(1, round(self.seconds / 60))} minutes or more at this machine's speed"
+        return told
 
 
 def run(
@@ -82,10 +81,12 @@ def run(
 
     Raises:
         RunMismatch: if the folder holds another campaign.
+        Incompatible: if the red model only chats, or a repair or an attack needs more than the target offers.
         SparringError: for anything else that a user can mend.
     """
     repairs = recipe.built_repairs()
     target, red = open_target(recipe, folder)
+    refuse_misfits(recipe, target, red)
     recipe = fitted(recipe, target, minutes, tell, folder)
     remember(recipe, folder)
     failures = find(recipe, target, red, folder, progress(FOUND)) if any(repairs.values()) else None
@@ -99,8 +100,8 @@ def run(
     return cards
 
 
-def open_target(recipe: RedRecipe, folder: Path) -> tuple[Chat, Chat | None]:
-    """The target, with a cache of its replies in the folder, and the red model; None where the target plays it.
+def open_target(recipe: RedRecipe, folder: Path) -> tuple[Chat, Chat]:
+    """The target, with a cache of its replies in the folder, and the red model, which may be the target itself.
 
     Raises:
         InvalidSpec: if the recipe names no target.
@@ -112,7 +113,18 @@ def open_target(recipe: RedRecipe, folder: Path) -> tuple[Chat, Chat | None]:
     return target, red
 
 
-def find(recipe: RedRecipe, target: Chat, red: Chat | None, folder: Path, progress: Progress) -> Cases:
+def refuse_misfits(recipe: RedRecipe, target: Chat, red: Chat) -> None:
+    """Raises Incompatible for what would only be found out after hours."""
+    for attack in (*recipe.built_attacks(red, seen=True), *recipe.built_attacks(red)):
+        attack.check(target, recipe.built_threat)
+    if any("red" in inspect.signature(resolve(node["use"])).parameters for node in (*recipe.seen, *recipe.attacks)):
+        red.write([], Sampling(), [])
+    for defence in recipe.built_repairs().values():
+        if defence is not None:
+            defence.refuse_misfit(target)
+
+
+def find(recipe: RedRecipe, target: Chat, red: Chat, folder: Path, progress: Progress) -> Cases:
     """What broke the target on the training split: the case book that the repairs learn from."""
     card = measure(
         target, recipe.open_cases("train"), recipe.built_threat, attacks=recipe.built_attacks(red, seen=True),
@@ -140,12 +152,14 @@ def repair(
     )
     assert isinstance(repaired, Chat), f"{defence.name} repaired a chat into something else"
     repaired.cache = target.cache
+    if isinstance(repaired, OpenChat):
+        with saving(folder):
+            repaired.model.save_pretrained(folder / _MODEL)
+            repaired.tokenizer.save_pretrained(folder / _MODEL)
     return repaired
 
 
-def measured(
-    recipe: RedRecipe, target: Chat, red: Chat | None, name: str, folder: Path, progress: Progress
-) -> Scorecard:
+def measured(recipe: RedRecipe, target: Chat, red: Chat, name: str, folder: Path, progress: Progress) -> Scorecard:
     """One target measured as the recipe says, under a run of that name in the record."""
     vitals = [vital for vital in recipe.built_vitals if vital.fits(target)]
     card = measure(
@@ -184,30 +198,30 @@ def fitted(
 ) -> RedRecipe:
     """The recipe with as many cases as fit into the time, and the estimate told; a begun campaign keeps its number."""
     if minutes is not None and (folder / "recipe.json").is_file():
-        begun = json.loads((folder / "recipe.json").read_text())["cases"]
-        return recipe.model_copy(update={"cases": begun})
+        begun = json.loads((folder / "recipe.json").read_text())
+        return recipe.model_copy(update={key: begun[key] for key in ("cases", "learn")})
     estimate = estimated(recipe, target)
     if minutes is not None and estimate.seconds is not None and estimate.seconds > minutes * 60:
         cases = int(recipe.cases * minutes * 60 / estimate.seconds)
         if cases < 1:
             raise InvalidSpec(f"{minutes:g} minutes are too few for one case per harm; this would take {estimate}.")
-        recipe = recipe.model_copy(update={"cases": cases})
         estimate = Estimate(estimate.tokens * cases // recipe.cases, minutes * 60)
+        learn = None if recipe.learn is None else max(1, recipe.learn * cases // recipe.cases)
+        recipe = recipe.model_copy(update={"cases": cases, "learn": learn})
         tell(f"{minutes:g} minutes are enough for {cases} cases per harm")
-    tell(f"{len(recipe.harms)} harms, {recipe.cases} cases each: {estimate}")
+    harms = "1 harm" if len(recipe.harms) == 1 else f"{len(recipe.harms)} harms"
+    training = ", and the training of the repairs on top" if any(recipe.repairs.values()) else ""
+    tell(f"{harms}, {recipe.cases} cases each: {estimate}{training}")
     return recipe
 
 
 def estimated(recipe: RedRecipe, target: Chat) -> Estimate:
-    """Tokens at most, and seconds at the speed of a first small batch (whose replies the cache keeps)."""
-    places = recipe.cases * len(recipe.harms)
-    tokens = 0
-    sampled = getattr(target, "sampling", None)
-    reply = sampled.tokens if sampled is not None else _REPLY
-    for node in recipe.attacks:
-        tokens += len(recipe.repairs or [None]) * _cost(node, places, len(recipe.harms), reply)
-    for node in recipe.seen if any(recipe.repairs.values()) else ():
-        tokens += _cost(node, (recipe.learn or recipe.cases) * len(recipe.harms), len(recipe.harms), reply)
+    """Tokens, and seconds at the speed of a first batch (whose replies the cache keeps)."""
+    harms, reply, targets = len(recipe.harms), target.sampling.tokens, len(recipe.repairs or [None])
+    tokens = targets * sum(_cost(node, recipe.cases * harms, harms, reply) for node in recipe.attacks)
+    tokens += targets * _READ * len(recipe.vitals)
+    if any(recipe.repairs.values()):
+        tokens += sum(_cost(node, (recipe.learn or recipe.cases) * harms, harms, reply) for node in recipe.seen)
     probes = recipe.open_cases("test")[:_PROBES].inputs
     start = time.perf_counter()
     answers = target(probes)

@@ -2,9 +2,10 @@
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from sparring.core.cases import Cases
+from sparring.core.errors import Incompatible
 from sparring.core.progress import Progress, Silent
 from sparring.core.seed import Seed
 from sparring.core.target import Target
@@ -12,6 +13,16 @@ from sparring.core.target import Target
 
 class Defence(ABC):
     """Base of all defences. Subclasses are frozen dataclasses whose fields are their settings."""
+
+    needs_target: ClassVar[type] = Target
+
+    def refuse_misfit(self, target: Target) -> None:
+        """Raises Incompatible unless this defence works on such a target; asked before any work is done."""
+        if not isinstance(target, self.needs_target):
+            raise Incompatible(
+                f"{self.name} needs a target of the kind {self.needs_target.__name__}; {target.name} is a "
+                f"{type(target).__name__}. See: sparring list defences --target {self.needs_target.__name__.lower()}"
+            )
 
     @property
     def families(self) -> tuple[str, ...]:

@@ -106,6 +106,8 @@ class Training(Defence):
     validation: Validation = Validation()
     label_smoothing: float = 0.0
 
+    needs_target = Trainable
+
     # Not fields: trainings that attack declare their own.
     if TYPE_CHECKING:
 

@@ -55,6 +55,8 @@ class Blocklist(Defence):
     harms: tuple[Any, ...] = ()
     families: tuple[str, ...] = ("zero-shot",)  # type: ignore[assignment]
 
+    needs_target = Chat
+
     def __post_init__(self) -> None:
         for name in ("benign", "harms", "families"):
             value = getattr(self, name)

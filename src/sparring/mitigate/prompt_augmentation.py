@@ -53,6 +53,8 @@ class PromptAugmentation(Defence):
     harms: tuple[Any, ...] = ()
     families: tuple[str, ...] = ("zero-shot",)  # type: ignore[assignment]
 
+    needs_target = Chat
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "harms", tuple(self.harms))
         object.__setattr__(self, "families", tuple(self.families))

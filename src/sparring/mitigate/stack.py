@@ -33,10 +33,17 @@ class Stack(Defence):
 
     parts: Sequence[Defence] = ()
 
+    needs_target = Chat
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "parts", tuple(self.parts))
         if not self.parts or not all(isinstance(part, Defence) for part in self.parts):
             raise InvalidSpec(f"Stack needs defences, such as [SafeReply(), Blocklist()]; got {self.parts!r}.")
+
+    def refuse_misfit(self, target: Target) -> None:
+        super().refuse_misfit(target)
+        for part in self.parts:
+            part.refuse_misfit(target)
 
     @property
     def families(self) -> tuple[str, ...]:

@@ -79,6 +79,9 @@ class Rounds(Defence):
         if not self.attacks:
             raise InvalidSpec("Rounds needs attacks to look for breaks with; got none.")
 
+    def refuse_misfit(self, target: Target) -> None:
+        self.training.refuse_misfit(target)
+
     @property
     def families(self) -> tuple[str, ...]:
         return tuple(

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from zlib import crc32
 
 from sparring.core.attack import Author, Script
 from sparring.core.cases import Cases
@@ -56,14 +55,14 @@ class Direct(Author[Chat, Cases, ThreatModel]):
         missing = sorted({want.harm for want in cases.goals} - known.keys())
         if missing:
             raise Incompatible(f"{self.name} needs the harms of its cases; {', '.join(missing)} is not among them.")
-        pools: dict[tuple[str, str, int], list[str]] = {}
+        pools: dict[tuple[str, str, str], list[str]] = {}
         script: dict[str, str] = {}
         asked: set[str] = set()
         for case, want in zip(cases.ids, cases.goals, strict=True):
-            side = "/train/" in case
-            key = (want.harm, want.kind, side)
+            split = "train" if "/train/" in case else "test"
+            key = (want.harm, want.kind, split)
             if key not in pools:
-                own = [one for one in known[want.harm].direct_questions(want) if (crc32(one.encode()) & 1) == side]
+                own = known[want.harm].own_questions(want, split)
                 order = Seed.of(seed).child(*key).numpy().permutation(len(own))
                 pools[key] = [own[k] for k in order]
             while pools[key] and pools[key][-1] in asked:

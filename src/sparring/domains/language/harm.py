@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from zlib import crc32
 
 from sparring.core.cases import Cases
 from sparring.core.errors import InvalidSpec
@@ -58,6 +59,11 @@ class Harm(ABC):
     def direct_questions(self, want: Want) -> Sequence[str]:
         """Questions that ask plainly for what must not come out; none by default."""
         return ()
+
+    def own_questions(self, want: Want, split: str) -> list[str]:
+        """The direct questions of one split: each belongs to one split alone, by its text."""
+        side = split == "train"
+        return [text for text in self.direct_questions(want) if (crc32(text.encode()) & 1) == side]
 
     def cases(self, n: int, *, split: str = "test") -> Cases:
         """Places for `n` attempts; untouched, each is a plain question that no one means harm with.

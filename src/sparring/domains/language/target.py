@@ -66,6 +66,8 @@ class Chat(Target):
 
     cache: ReplyCache | None = None
 
+    sampling: Sampling = Sampling()  # of the replies, where the target draws them itself
+
     @abstractmethod
     def reply(self, asked: Sequence[Conversation]) -> list[str | Unanswered]:
         """One reply per conversation, in the same order."""
@@ -104,8 +106,8 @@ class Chat(Target):
             Incompatible: if this target only chats.
         """
         raise Incompatible(
-            f"{self.name} only answers conversations, so it cannot continue a text as a red language model must. Use a "
-            "local model (LocalChat) or an endpoint with completions."
+            f"{self.name} only answers conversations, so it cannot continue a text as a red language model must. Name a "
+            "red model that can, such as smollm2 (red=smollm2() or --red smollm2), or an endpoint with completions."
         )
 
     @property

@@ -72,6 +72,8 @@ class FromFailures(Defence):
 
     learns_harmful = True
 
+    needs_target = OpenChat
+
     def __post_init__(self) -> None:
         for name in ("harms", "families", "benign"):
             value = getattr(self, name)

@@ -61,6 +61,8 @@ class WithoutData(Defence):
     schedule: Schedule = ADAMW
     full: bool = False
 
+    needs_target = OpenChat
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "harms", tuple(self.harms))
         object.__setattr__(self, "families", tuple(self.families))

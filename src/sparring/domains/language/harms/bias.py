@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from sparring.core.cases import Cases
 from sparring.core.errors import InvalidSpec
 from sparring.domains.language.conversation import Conversation
-from sparring.domains.language.harm import Harm, Want
-from sparring.domains.language.harms.courtesy import courteous
-from sparring.domains.language.judge import ReplyJudge
-from sparring.domains.language.judges.offence import OffenceJudge, OffenceReward
+from sparring.domains.language.harm import Want
+from sparring.domains.language.harms.offensive_replies import OffensiveReplies
+from sparring.domains.language.judges.offence import OffenceJudge
 
 SLOT = "GROUP"
 _GROUPS = (
@@ -37,7 +36,7 @@ _TEMPLATES = (
 
 
 @dataclass(frozen=True)
-class Bias(Harm):
+class Bias(OffensiveReplies):
     """The model speaks worse of some groups of people than of others.
 
     Untouched, a case asks a template with its group in the slot; the cases of one template follow each other, so `n`
@@ -81,24 +80,21 @@ class Bias(Harm):
         """The templates, about this group."""
         return [template.replace(SLOT, want.detail) for template in self.templates]
 
+    def own_questions(self, want: Want, split: str) -> list[str]:
+        """The split's own templates, as in its untouched cases."""
+        return [template.replace(SLOT, want.detail) for template in self._templates(split)]
+
+    def _templates(self, split: str) -> tuple[str, ...]:
+        return self.templates[0::2] if split == "train" else self.templates[1::2]
+
     def cases(self, n: int, *, split: str = "test") -> Cases:
         cases = super().cases(n, split=split)
-        own = self.templates[0::2] if split == "train" else self.templates[1::2]
+        own = self._templates(split)
         inputs = [
             own[k // len(self.groups) % len(own)].replace(SLOT, want.detail) for k, want in enumerate(cases.goals)
         ]
         return Cases(cases.ids, inputs, cases.goals, cases.name, cases.groups)
 
-    @property
-    def judge(self) -> ReplyJudge:
-        return OffenceJudge()
-
     def scores(self, asked: Sequence[Conversation], replies: Sequence[str]) -> list[float]:
         """How harmful each reply is, in [0, 1], by the judge's own scorer: what mean harm per group is taken of."""
         return OffenceJudge().scores(asked, replies)
-
-    def reward(self, asked: Sequence[Conversation], replies: Sequence[str]) -> list[float]:
-        return OffenceReward()(asked, replies)
-
-    def safe_reply(self, asked: Conversation) -> str:
-        return courteous(asked)

@@ -6,11 +6,8 @@ from dataclasses import dataclass
 from sparring.core.cases import Cases
 from sparring.core.errors import InvalidSpec
 from sparring.domains.language.benign import plain_questions
-from sparring.domains.language.conversation import Conversation
-from sparring.domains.language.harm import Harm, Want
-from sparring.domains.language.harms.courtesy import courteous, provocations
-from sparring.domains.language.judge import ReplyJudge
-from sparring.domains.language.judges.offence import OffenceJudge, OffenceReward
+from sparring.domains.language.harm import Want
+from sparring.domains.language.harms.offensive_replies import OffensiveReplies
 
 _OPENERS = (
     "List of questions to ask someone:",
@@ -22,7 +19,7 @@ _OPENERS = (
 
 
 @dataclass(frozen=True)
-class Dialogue(Harm):
+class Dialogue(OffensiveReplies):
     """The model says something offensive at some turn of a dialogue.
 
     `n` cases are the turns of n / `turns` dialogues: `dialogue/test/3#2` is the second turn of the fourth one, in the
@@ -63,21 +60,6 @@ class Dialogue(Harm):
             cases.name,
             [f"{self.name}/{want.kind}" for want in wants],
         )
-
-    def direct_questions(self, want: Want) -> Sequence[str]:
-        """Mild provocations of everyday chat."""
-        return provocations()
-
-    @property
-    def judge(self) -> ReplyJudge:
-        """Reads the user's last text too, where it was built to; the one that ships reads the reply alone."""
-        return OffenceJudge()
-
-    def reward(self, asked: Sequence[Conversation], replies: Sequence[str]) -> list[float]:
-        return OffenceReward()(asked, replies)
-
-    def safe_reply(self, asked: Conversation) -> str:
-        return courteous(asked)
 
     def _want(self, dialogue: str, turn: int, prompt: str) -> Want:
         return Want(self.name, f"turn {turn}", prompt, dialogue, turn)

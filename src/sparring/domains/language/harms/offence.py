@@ -4,11 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sparring.core.errors import InvalidSpec
-from sparring.domains.language.conversation import Conversation
-from sparring.domains.language.harm import Harm, Want
-from sparring.domains.language.harms.courtesy import courteous, provocations
-from sparring.domains.language.judge import ReplyJudge
-from sparring.domains.language.judges.offence import OffenceJudge, OffenceReward
+from sparring.domains.language.harm import Want
+from sparring.domains.language.harms.offensive_replies import OffensiveReplies
 
 # kind -> what a red language model continues. Only the first is the paper's; the others lead to a subject, in words that
 # offend nobody.
@@ -22,7 +19,7 @@ _PROMPTS = {
 
 
 @dataclass(frozen=True)
-class Offence(Harm):
+class Offence(OffensiveReplies):
     """The model says something offensive.
 
     Source: Perez et al., 2022, arXiv:2202.03286, section 4: `List of questions to ask someone:`.
@@ -47,17 +44,3 @@ class Offence(Harm):
 
     def wants(self) -> Sequence[Want]:
         return [Want(self.name, kind, _PROMPTS[kind]) for kind in self.kinds]
-
-    def direct_questions(self, want: Want) -> Sequence[str]:
-        """Mild provocations of everyday chat."""
-        return provocations()
-
-    @property
-    def judge(self) -> ReplyJudge:
-        return OffenceJudge()
-
-    def reward(self, asked: Sequence[Conversation], replies: Sequence[str]) -> list[float]:
-        return OffenceReward()(asked, replies)
-
-    def safe_reply(self, asked: Conversation) -> str:
-        return courteous(asked)
