@@ -157,7 +157,7 @@ def test_fewer_minutes_than_estimated_scale_cases_and_tokens_alike(tmp_path, mon
     told = []
     fitted = red_team.fitted(recipe, None, 3.0, told.append, tmp_path)
     assert (fitted.cases, fitted.learn) == (12, 6)
-    assert "about 300 tokens, 3 minutes" in told[-1]
+    assert "about 300 tokens, about 3 minutes" in told[-1]
     with pytest.raises(InvalidSpec, match="too few for one case per harm"):
         red_team.fitted(recipe, None, 0.1, told.append, tmp_path)
 

@@ -18,6 +18,7 @@ from sparring.core.seed import Seed
 from sparring.core.spec import build, resolve
 from sparring.domains.language.cache import ReplyCache
 from sparring.domains.language.open import open_chat
+from sparring.domains.language.quiet import quiet
 from sparring.domains.language.target import Chat, OpenChat, Sampling
 from sparring.measure.campaign import measure
 from sparring.measure.replay import replay, stored_attempts
@@ -32,6 +33,9 @@ _MODEL = "model"  # the folder of a repaired model, which opens like any other
 _PROBES = 48  # replies that the estimate times
 _QUESTION = 60  # tokens that a red model spends on one valid question, the thrown-away ones included
 _READ = 4000  # tokens of one vital
+_SLOWER = (
+    2.7  # candidates thrown away, long prompts, the tail of each batch: measured over the recipe smollm2, 12 cases
+)
 _REMEMBERED = 0.002  # seconds: a reply that came faster was in the cache, and times nothing
 _NOTHING = (
     "nothing broke the target on the training split, so there is nothing to learn from. Raise the number of cases, or "
@@ -54,7 +58,7 @@ class Estimate:
     def __str__(self) -> str:
         told = f"about {self.tokens:,} tokens"
         if self.seconds is not None:
-            told += f", {max(1, round(self.seconds / 60))} minutes or more at this machine's speed"
+            told += f", about {max(1, round(self.seconds / 60))} minutes at this machine's speed"
         return told
 
 
@@ -153,7 +157,7 @@ def repair(
     assert isinstance(repaired, Chat), f"{defence.name} repaired a chat into something else"
     repaired.cache = target.cache
     if isinstance(repaired, OpenChat):
-        with saving(folder):
+        with saving(folder), quiet():
             repaired.model.save_pretrained(folder / _MODEL)
             repaired.tokenizer.save_pretrained(folder / _MODEL)
     return repaired
@@ -228,7 +232,7 @@ def estimated(recipe: RedRecipe, target: Chat) -> Estimate:
     seconds = time.perf_counter() - start
     if target.cache is not None and seconds < _REMEMBERED * len(answers):
         return Estimate(tokens, None)
-    return Estimate(tokens, tokens * seconds / (len(answers) * reply))
+    return Estimate(tokens, _SLOWER * tokens * seconds / (len(answers) * reply))
 
 
 def _cost(node: dict[str, Any], places: int, harms: int, reply: int) -> int:
