@@ -54,8 +54,8 @@ def plain_generate(bot, asked, batch):
 
 def ours(bot, asked, seats):
     """Seconds, tokens, and the share of the seconds inside the model's forwards."""
-    bot.seats, inside, written = seats, [0.0], [0]
-    make, write = engine.network, engine.write_tokens
+    bot.seats, inside, tokens = seats, [0.0], [0]
+    make, write = engine.network, engine.written
 
     def timed(model):
         through = make(model)
@@ -71,16 +71,16 @@ def ours(bot, asked, seats):
         return through
 
     def counted(*arguments, **settings):
-        texts = write(*arguments, **settings)
-        written[0] += sum(map(len, texts))
-        return texts
+        for place, text in write(*arguments, **settings):
+            tokens[0] += len(text)
+            yield place, text
 
-    engine.network, engine.write_tokens = timed, counted
+    engine.network, engine.written = timed, counted
     begin = time.perf_counter()
     bot.reply(asked)
     seconds = time.perf_counter() - begin
-    engine.network, engine.write_tokens = make, write
-    return seconds, written[0], inside[0] / seconds
+    engine.network, engine.written = make, write
+    return seconds, tokens[0], inside[0] / seconds
 
 
 def floor(bot, rows=64, width=64):

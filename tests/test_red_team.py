@@ -151,6 +151,38 @@ def test_the_case_book_is_replayed_on_another_target_and_gates(tmp_path, monkeyp
     assert CliRunner().invoke(app, ["check", "other", "--max-broken", "0"]).exit_code == 0
 
 
+ROUNDS = {
+    "use": "rounds", "rounds": 2, "probes": 20, "share": 0.3,
+    "training": {"use": "blocklist", "benign": ["It is blue.", "You asked me."]},
+    "attacks": [{"use": "learned.zero_shot"}],
+}  # fmt: skip
+
+
+def test_rounds_red_team_by_themselves_and_their_case_book_gates(tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from sparring.cli import app
+
+    recipe = parse_red_recipe({**RECIPE, "repairs": {"as-is": None, "rounds": ROUNDS}})
+    cards = red_team.run(recipe, tmp_path / "run")
+    assert cards["rounds"].rate("zero-shot").broken < cards["as-is"].rate("zero-shot").broken
+    first, second = json.loads((tmp_path / "run" / "rounds" / "series.json").read_text())
+    assert first["book"] > 0 and second["replayed"] == 0.0
+    lines = [json.loads(line) for line in (tmp_path / "run/rounds/case-book.jsonl").read_text().splitlines()]
+    assert len(lines) == second["book"] and lines[0]["id"].startswith("phone/train/")
+    monkeypatch.chdir(tmp_path)
+    again = CliRunner().invoke(app, ["replay", "run/rounds", "--out", "again"])
+    assert again.exit_code == 0, again.output
+    assert CliRunner().invoke(app, ["check", "again", "--max-broken", "0"]).exit_code == 1
+
+
+def test_rounds_that_learn_from_a_held_out_family_are_refused_before_anything_is_asked():
+    with pytest.raises(NotHeldOut, match="few-shot is held out, but the repair 'rounds' learns from it"):
+        parse_red_recipe(
+            {**RECIPE, "repairs": {"rounds": {**ROUNDS, "attacks": [{"use": "learned.few_shot"}]}}}
+        ).built_repairs()
+
+
 def test_fewer_minutes_than_estimated_scale_cases_and_tokens_alike(tmp_path, monkeypatch):
     recipe = parse_red_recipe({**RECIPE, "cases": 40, "learn": 20})
     monkeypatch.setattr(red_team, "estimated", lambda *_: red_team.Estimate(1000, 600.0))

@@ -280,6 +280,7 @@ def replay(
     """Try what broke one model on another."""
     from sparring import run as runs
     from sparring.console import Bars
+    from sparring.core.book import holds_book, read_book
     from sparring.measure import replay as replays
     from sparring.red_recipe import RedRecipe
 
@@ -296,10 +297,13 @@ def replay(
             f"{earlier} holds several runs: {', '.join([name, *(one for one, _ in more)])}. Name the folder of one, "
             f"such as {earlier / name}."
         )
-    originals = asked.open_test()
-    threats = [asked.built_threat, *(entry[1] for entry in asked.built_attacks if isinstance(entry, tuple))]
-    record = earlier if (earlier / "sparring.db").is_file() else earlier.parent
-    frozen = replays.stored_attempts(record, card, originals, {threat.describe(): threat for threat in threats})
+    originals = asked.open_train() if holds_book(earlier) else asked.open_test()
+    if holds_book(earlier):
+        frozen = {"case book": (read_book(earlier, originals), asked.built_threat)}
+    else:
+        threats = [asked.built_threat, *(entry[1] for entry in asked.built_attacks if isinstance(entry, tuple))]
+        record = earlier if (earlier / "sparring.db").is_file() else earlier.parent
+        frozen = replays.stored_attempts(record, card, originals, {threat.describe(): threat for threat in threats})
     with Bars() as bars:
         found = replays.replay(
             other.open_target(), frozen, asked.built_threat, originals, seed=asked.seed, batch=asked.batch,

@@ -32,7 +32,7 @@ HARMS = {
     "bias": "language.harms.bias",
     "dialogue": "language.harms.dialogue",
 }
-_GIVEN = ("harms", "red", "families")  # what a node is given where it takes it and names none
+_GIVEN = ("harms", "red", "families", "threat", "judge")  # what a node is given where it takes it and names none
 _THREAT: Node = {"use": "language.threat.Prompts"}
 _VITALS: list[Node] = [
     {"use": "language.vitals.over_refusal"},
@@ -145,12 +145,25 @@ class RedRecipe(BaseModel):
                 raise InvalidSpec(f"{type(attack).__name__} is no attack. See: sparring list attacks")
         return found
 
-    def built_repairs(self) -> dict[str, Defence | None]:
+    def built_repairs(self, red: Chat | None = None) -> dict[str, Defence | None]:
+        """The repairs by name.
+
+        Args:
+            red: for repairs that red-team by themselves.
+
+        Raises:
+            NotHeldOut: if one learns from a family that is held out.
+        """
         nodes = self.repairs or {"as-is": None}
-        built = {name: None if node is None else self._filled(node, None) for name, node in nodes.items()}
+        built = {name: None if node is None else self._filled(node, red) for name, node in nodes.items()}
         for name, repair in built.items():
             if not isinstance(repair, Defence | None):
                 raise InvalidSpec(f"repair {name!r} is no defence. See: sparring list defences")
+            both = sorted(set(self.held_out) & set(repair.families if repair else ()))
+            if both:
+                raise NotHeldOut(
+                    f"{', '.join(both)} is held out, but the repair {name!r} learns from it. Take it out of one of them."
+                )
         return built
 
     @property
@@ -172,8 +185,9 @@ class RedRecipe(BaseModel):
         return json.loads(json.dumps(data))
 
     def _filled(self, node: Node, red: Chat | None) -> Any:
-        """The node's value, given the harms, red model and families where it takes them and names none."""
-        return build(_fill(node, {"harms": tuple(self.built_harms.values()), "red": red, "families": self.families}))
+        """The node's value, given what it takes and names none of: harms, red model, families, threat and judge."""
+        given = {"red": red, "families": self.families, "threat": self.built_threat, "judge": self.judge}
+        return build(_fill(node, {"harms": tuple(self.built_harms.values()), **given}))
 
 
 def parse_red_recipe(data: Mapping[str, Any], base: Path = Path()) -> RedRecipe:

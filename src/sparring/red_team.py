@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sparring.config import FILE, user_function
+from sparring.core.book import holds_book, read_book
 from sparring.core.cases import Cases
 from sparring.core.defence import Defence
 from sparring.core.errors import InvalidCases, InvalidSpec
@@ -88,15 +89,16 @@ def run(
         Incompatible: if the red model only chats, or a repair or an attack needs more than the target offers.
         SparringError: for anything else that a user can mend.
     """
-    repairs = recipe.built_repairs()
+    recipe.built_repairs()
     target, red = open_target(recipe, folder)
     refuse_misfits(recipe, target, red)
+    repairs = recipe.built_repairs(red)
     recipe = fitted(recipe, target, minutes, tell, folder)
     remember(recipe, folder)
     failures = find(recipe, target, red, folder, progress(FOUND)) if any(repairs.values()) else None
     cards = {}
     for name, defence in repairs.items():
-        if defence is not None and failures is not None and not len(failures):
+        if defence is not None and not defence.searches and failures is not None and not len(failures):
             tell(f"{name} is left out: {_NOTHING}")
             continue
         repaired = repair(recipe, target, failures, defence, folder / name, progress(name))
@@ -149,10 +151,11 @@ def repair(
     """
     if defence is None:
         return target
-    if failures is None or not len(failures):
+    data = recipe.open_cases("train") if defence.searches else failures
+    if data is None or not len(data):
         raise InvalidCases(_NOTHING)
     repaired = defence.harden(
-        target, failures, seed=Seed(recipe.seed).child("repair"), workspace=folder, progress=progress
+        target, data, seed=Seed(recipe.seed).child("repair"), workspace=folder, progress=progress
     )
     assert isinstance(repaired, Chat), f"{defence.name} repaired a chat into something else"
     repaired.cache = target.cache
@@ -181,14 +184,18 @@ def replayed(recipe: RedRecipe, card: Scorecard, earlier: Path, folder: Path, pr
 
     Args:
         recipe: names the target.
-        card: of the earlier run, whose record is in `earlier` or above it.
+        card: of the earlier run, whose record is in `earlier` or above it; a case book in `earlier` goes before both.
         folder: for the record and the scorecard of the replay.
     """
     target, _ = open_target(recipe, folder)
-    originals = recipe.open_cases("train" if card.run == FOUND else "test")
-    record = earlier if (earlier / "sparring.db").is_file() else earlier.parent
     threat = recipe.built_threat
-    book = stored_attempts(record, card, originals, {threat.describe(): threat})
+    kept = holds_book(earlier)
+    originals = recipe.open_cases("train" if kept or card.run == FOUND else "test")
+    record = earlier if (earlier / "sparring.db").is_file() else earlier.parent
+    if kept:
+        book = {"case book": (read_book(earlier, originals), threat)}
+    else:
+        book = stored_attempts(record, card, originals, {threat.describe(): threat})
     found = replay(
         target, book, threat, originals, judge=recipe.judge, seed=recipe.seed, batch=recipe.batch, workspace=folder,
         progress=progress,

@@ -12,9 +12,14 @@ from sparring.core.target import Target
 
 
 class Defence(ABC):
-    """Base of all defences. Subclasses are frozen dataclasses whose fields are their settings."""
+    """Base of all defences. Subclasses are frozen dataclasses whose fields are their settings.
+
+    Args:
+        searches: looks by itself for what breaks the target, so its data are places to look at and not breaks.
+    """
 
     needs_target: ClassVar[type] = Target
+    searches: ClassVar[bool] = False
 
     def refuse_misfit(self, target: Target) -> None:
         """Raises Incompatible unless this defence works on such a target; asked before any work is done."""

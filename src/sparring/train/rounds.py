@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from sparring.core.attack import Attack, Author
+from sparring.core.book import entry, write_book
 from sparring.core.cases import Cases
 from sparring.core.defence import Defence
 from sparring.core.errors import InvalidCases, InvalidSpec
@@ -48,7 +49,8 @@ class Rounds(Defence):
 
     Paper: none; the loop of red teaming, as old as testing.
     Differs: nothing to differ from. What enters the case book is replayed, admitted and judged first, and never
-    changes after; its cases carry the id of the case that they come from, the round and the attack.
+    changes after; its cases carry the id of the case that they come from, the round and the attack. The book lies in
+    the workspace (`case-book.jsonl`, or `.safetensors` for tensors), and `sparring replay` asks it of any target.
     Cost: `rounds` trainings on a growing set, and an attack on `probes` cases of the data and on the held-back ones.
 
     Args:
@@ -68,6 +70,8 @@ class Rounds(Defence):
     rounds: int = 3
     probes: int = 500
     share: float = 0.1
+
+    searches = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "attacks", tuple(self.attacks))
@@ -133,6 +137,7 @@ class Rounds(Defence):
                 self._search(current, learn, seed, number, book, place)
             series.append(Round(broken, replayed, sum(map(len, book))))
             if folder is not None:
+                write_book(folder, book)
                 _tell(folder / "series.json", series)
         notes = tuple(f"round {number + 1}: {_sentence(each)}" for number, each in enumerate(series))
         seconds, forwards = sum(step.seconds for step in steps), sum(step.forwards for step in steps)
@@ -149,7 +154,7 @@ class Rounds(Defence):
         own = seed.child("probe", number)
         for name, _, breaks in self._attacked(target, probes, own, place / "search" if place else None):
             if len(breaks):
-                book.append(dataclasses.replace(breaks, ids=[f"{i}~{number + 1}~{name}" for i in breaks.ids]))
+                book.append(dataclasses.replace(breaks, ids=[entry(i, number + 1, name) for i in breaks.ids]))
 
     def _attacked(
         self, target: Target, cases: Cases, seed: Seed, place: Path | None

@@ -5,7 +5,6 @@ import torch
 
 from sparring.core.seed import Seed
 from sparring.domains.language import engine, networks
-from sparring.domains.language.engine import write_tokens
 from sparring.domains.language.target import Sampling
 from sparring.domains.language.toy import toy_model
 
@@ -17,9 +16,11 @@ def numbers(prompts, tokens=12):
     return Seed(0).stream([str(k) for k in range(len(prompts))]).uniform((tokens,))
 
 
-def written(model, prompts=PROMPTS, sampling=GREEDY, **settings):
+def written(model, prompts=PROMPTS, sampling=GREEDY, draws=None, **settings):
     settings = {"ends": frozenset({258}), "seats": 5, **settings}
-    return write_tokens(model, prompts, sampling, numbers(prompts, sampling.tokens), **settings)
+    draws = numbers(prompts, sampling.tokens) if draws is None else draws
+    texts = dict(engine.written(model, prompts, sampling, draws, **settings))
+    return [texts[k] for k in range(len(prompts))]
 
 
 def generated(model, prompt):
@@ -68,7 +69,7 @@ def test_sampled_tokens_do_not_depend_on_the_batch(seats):
     assert written(model, sampling=sampling, seats=seats) == whole
     draws = numbers(PROMPTS)
     some = [20, 3, 11]
-    again = write_tokens(model, [PROMPTS[k] for k in some], sampling, draws[some], ends=frozenset({258}), seats=seats)
+    again = written(model, [PROMPTS[k] for k in some], sampling, draws[some], seats=seats)
     assert again == [whole[k] for k in some]
 
 
@@ -99,11 +100,10 @@ def test_finished_rows_leave_and_the_next_prompt_takes_the_seat(monkeypatch):
     lengths = {k: 1 + 5 * (k % 2) for k in range(8)}  # every other row is done after one token
     prompts = [[250 - k, 7, k] for k in range(8)]
     done = iter(range(100))
-    texts = write_tokens(
+    texts = written(
         toy_model(),
         prompts,
         Sampling(tokens=6, temperature=0),
-        numbers(prompts, 6),
         ends=frozenset(),
         stops=lambda tokens: len(tokens) >= 6 or next(done) % 2 == 0,
         seats=4,
@@ -127,6 +127,15 @@ def test_what_all_prompts_begin_with_is_read_once(monkeypatch):
     prompts = [[1, 2, 3, 4, 5, k] for k in range(4)]
     written(toy_model(), prompts, Sampling(tokens=1))
     assert asked == [5, 4]
+
+
+def test_a_text_is_handed_on_as_soon_as_it_is_done():
+    arriving = engine.written(
+        toy_model(), PROMPTS, GREEDY, numbers(PROMPTS), ends=frozenset(), stops=lambda tokens: len(tokens) > 2, seats=5
+    )
+    first = next(arriving)
+    assert len(first[1]) == 3
+    assert sorted([first[0], *(k for k, _ in arriving)]) == list(range(len(PROMPTS)))
 
 
 def test_nothing_to_write_is_an_empty_list():

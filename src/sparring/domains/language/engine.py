@@ -1,6 +1,6 @@
 """Batched writing with a local language model: rows that finish leave, and the next prompt takes their seat."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +30,7 @@ class _Row:
 
 
 @torch.no_grad()
-def write_tokens(
+def written(
     model: Any,
     prompts: Sequence[Sequence[int]],
     sampling: Sampling,
@@ -39,8 +39,10 @@ def write_tokens(
     ends: frozenset[int],
     stops: Callable[[list[int]], bool] | None = None,
     seats: int = 64,
-) -> list[list[int]]:
-    """Continues each prompt, in the same order; a row's tokens depend on its prompt and its numbers alone.
+) -> Iterator[tuple[int, list[int]]]:
+    """Continues each prompt, and yields its position and tokens as soon as it is done.
+
+    A row's tokens depend on its prompt and its numbers alone.
 
     What all prompts begin with is read once. The longest prompts go first, so that prompts that are read together
     have nearly one length and the batch is full of short rows when it runs dry.
@@ -56,7 +58,7 @@ def write_tokens(
         seats: rows in a batch, at most.
     """
     if not prompts:
-        return []
+        return
     device = next(model.parameters()).device
     through = network(model)
     queue = sorted(range(len(prompts)), key=lambda k: (-len(prompts[k]), k))
@@ -66,11 +68,10 @@ def write_tokens(
     if shared:
         head = torch.tensor([prompts[0][:shared]], device=device)
         through.last(head, memory, Span(seats, 0, torch.tensor([shared], device=device), shared))
-    texts: list[list[int]] = [[] for _ in prompts]
     live: list[_Row] = []
 
     def settle(rows: list[_Row], logits: Tensor) -> None:
-        """Draws a token for each row; those that are done leave."""
+        """Draws a token for each row, and marks those that are done."""
         steps = torch.tensor([(row.number, len(row.written)) for row in rows])
         chances = uniforms[steps[:, 0], steps[:, 1]].to(device)
         drawn = draw(logits, chances, sampling.top_p, sampling.temperature).tolist()
@@ -79,7 +80,6 @@ def write_tokens(
                 row.written.append(token)
             full = len(row.written) == sampling.tokens
             if token in ends or full or (stops is not None and stops(row.written)):
-                texts[row.number] = row.written
                 row.length = -1
 
     while queue or live:
@@ -96,8 +96,8 @@ def write_tokens(
             for row in live:
                 row.length += 1
             settle(live, through.last(tokens, memory, span))
+        yield from [(row.number, row.written) for row in live if row.length < 0]
         _close(live, memory)
-    return texts
 
 
 def _common(prompts: Sequence[Sequence[int]]) -> int:

@@ -45,8 +45,8 @@ def _convert(file: Path, folder: Path) -> None:
         raise MissingExtra('GGUF files need more packages: pip install "sparring[lm]"') from error
     where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name, "local_files_only": True}
     try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(**where)
         with quiet():
+            tokenizer: Any = AutoTokenizer.from_pretrained(**where)
             model = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.bfloat16)
     except (ValueError, KeyError, NotImplementedError, OSError) as error:
         told = str(error).partition(os.linesep)[0]

@@ -89,12 +89,9 @@ def _known(kind: Any) -> bool:
 def _load(name: str, dtype: torch.dtype, hub: bool) -> tuple[Any, Any]:
     library = _transformers()
     safe = {"trust_remote_code": False, "local_files_only": not hub}
-    bars = library.utils.logging
-    shown = bars.is_progress_bar_enabled()
-    bars.disable_progress_bar()  # a bar of half a second says nothing
     try:
-        tokenizer = library.AutoTokenizer.from_pretrained(name, **safe)
-        with quiet():
+        with quiet():  # a bar of half a second says nothing
+            tokenizer = library.AutoTokenizer.from_pretrained(name, **safe)
             model = library.AutoModelForCausalLM.from_pretrained(name, dtype=dtype, use_safetensors=True, **safe)
     except (OSError, ValueError, KeyError) as error:
         told = str(error).strip().partition("\n")[0]
@@ -102,9 +99,6 @@ def _load(name: str, dtype: torch.dtype, hub: bool) -> tuple[Any, Any]:
             f"no language model with safetensors and a tokenizer could be loaded from {name} ({told}). "
             "Name a folder made by save_pretrained, a GGUF file, or a model of the hub."
         ) from error
-    finally:
-        if shown:
-            bars.enable_progress_bar()
     return model, tokenizer
 
 

@@ -3,7 +3,7 @@
 import copy
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -80,13 +80,16 @@ class LocalChat(OpenChat):
         return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
     def reply(self, asked: Sequence[Conversation]) -> list[str | Unanswered]:
+        return in_order(self.arriving(asked), len(asked))
+
+    def arriving(self, asked: Sequence[Conversation]) -> Iterator[tuple[int, str | Unanswered]]:
         seeds = [seed_of(self.seed, one) for one in asked]
-        written = self._write([self.prompt_of(one) for one in asked], self.sampling, seeds)
-        return [text.strip() if isinstance(text, str) else text for text in written]
+        for k, text in self._written([self.prompt_of(one) for one in asked], self.sampling, seeds):
+            yield k, text.strip() if isinstance(text, str) else text
 
     def write(self, texts: Sequence[str], sampling: Sampling, seeds: Sequence[Seed]) -> list[str | Unanswered]:
         self.meter.forwards += len(texts)
-        return self._write(texts, sampling, seeds)
+        return in_order(self._written(texts, sampling, seeds), len(texts))
 
     def log_probabilities(self, prompts: Sequence[str], continuations: Sequence[str]) -> list[Tensor]:
         """Of each token of each continuation, given its prompt: float32, shape (token,), without gradients.
@@ -153,21 +156,17 @@ class LocalChat(OpenChat):
             digest.update(weight.detach().contiguous().cpu().view(-1).view(torch.uint8).numpy())
         return digest.hexdigest()
 
-    def _write(self, texts: Sequence[str], sampling: Sampling, seeds: Sequence[Seed]) -> list[str | Unanswered]:
-        from sparring.domains.language.engine import write_tokens
+    def _written(
+        self, texts: Sequence[str], sampling: Sampling, seeds: Sequence[Seed]
+    ) -> Iterator[tuple[int, str | Unanswered]]:
+        from sparring.domains.language.engine import written
 
         prompts = [self._tokens(text) or [self._begin()] for text in texts]
         fits = [k for k, prompt in enumerate(prompts) if len(prompt) + sampling.tokens <= self.window]
-        replies: list[str | Unanswered] = [
-            Unanswered(self._too_long(len(prompt), sampling.tokens))
-            if len(prompt) + sampling.tokens > self.window
-            else ""
-            for prompt in prompts
-        ]
-        if not fits:
-            return replies
+        for k in sorted(set(range(len(texts))) - set(fits)):
+            yield k, Unanswered(self._too_long(len(prompts[k]), sampling.tokens))
         numbers = Stream(torch.tensor([seeds[k].value for k in fits], dtype=torch.int64)).uniform((sampling.tokens,))
-        written = write_tokens(
+        done = written(
             self.model,
             [prompts[k] for k in fits],
             sampling,
@@ -176,9 +175,9 @@ class LocalChat(OpenChat):
             stops=self._stops(sampling.stop) if sampling.stop else None,
             seats=self.seats,
         )
-        for k, text in zip(fits, self.tokenizer.batch_decode(written, skip_special_tokens=True), strict=True):
-            replies[k] = _before(text, sampling.stop)
-        return replies
+        for place, tokens in done:
+            text = self.tokenizer.decode(tokens, skip_special_tokens=True)
+            yield fits[place], _before(text, sampling.stop)
 
     def _stops(self, stop: tuple[str, ...]) -> Callable[[list[int]], bool]:
         # A stop text has at most as many tokens as bytes; one more token may begin before it.
@@ -212,6 +211,12 @@ class LocalChat(OpenChat):
 
     def _too_long(self, prompt: int, more: int) -> str:
         return f"the prompt's {prompt} tokens and {more} more pass the model's window of {self.window}."
+
+
+def in_order(arriving: Iterator[tuple[int, str | Unanswered]], count: int) -> list[str | Unanswered]:
+    """Replies as they come, put in the order in which they were asked for."""
+    found = dict(arriving)
+    return [found[k] for k in range(count)]
 
 
 def _before(text: str, stop: tuple[str, ...]) -> str:

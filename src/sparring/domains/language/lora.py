@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 
 from sparring.core.errors import InvalidSpec, MissingExtra
 from sparring.core.seed import Seed
+from sparring.domains.language.quiet import quiet
 
 
 def adapted(model: PreTrainedModel, rank: int, seed: Seed) -> PreTrainedModel:
@@ -33,7 +34,7 @@ def adapted(model: PreTrainedModel, rank: int, seed: Seed) -> PreTrainedModel:
     except ImportError as error:
         raise MissingExtra('fine-tuning a language model needs peft: pip install "sparring[lm]"') from error
     config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", bias="none", task_type="CAUSAL_LM")
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), quiet():
         torch.default_generator.manual_seed(seed.value)
         return get_peft_model(model, config).get_base_model()  # type: ignore[return-value]
 

@@ -13,6 +13,7 @@ from sparring.core.errors import InvalidCases
 from sparring.domains.language.target import OpenChat
 
 _HEAD_ROWS = 2048  # positions whose scores over the whole vocabulary are in memory at once
+_PAIR_ROWS = 512  # the same where two models' scores stand side by side
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,31 @@ def token_log_probs(model: PreTrainedModel, tokens: Tokens) -> Tensor:
     parts = [
         _label_log_probs(model, rows, own)
         for rows, own in zip(hidden.split(_HEAD_ROWS), labels.split(_HEAD_ROWS), strict=True)
+    ]
+    out = torch.zeros(tokens.ids.shape, dtype=torch.float32, device=model.device)
+    return out.masked_scatter(tokens.mask, torch.cat(parts))
+
+
+def token_divergence(model: PreTrainedModel, reference: PreTrainedModel, tokens: Tokens) -> Tensor:
+    """KL divergence from the reference's next-token distribution to the model's, where a continued token is predicted.
+
+    Returns:
+        In nats, float32, shape (batch, token), with a graph through `model` alone; 0 outside the mask.
+    """
+    tokens = tokens.to(model.device)
+    hidden, _ = _hidden(model, tokens)
+    with torch.no_grad():
+        before, _ = _hidden(reference, tokens)
+
+    def work(rows: Tensor, own: Tensor) -> Tensor:
+        with torch.no_grad():
+            wanted = torch.log_softmax(_head(reference, own), 1)
+        told = torch.log_softmax(_head(model, rows), 1)
+        return torch.nn.functional.kl_div(told, wanted, reduction="none", log_target=True).sum(1)
+
+    parts = [
+        checkpoint(work, rows, own, use_reentrant=False) if torch.is_grad_enabled() else work(rows, own)
+        for rows, own in zip(hidden.split(_PAIR_ROWS), before.split(_PAIR_ROWS), strict=True)
     ]
     out = torch.zeros(tokens.ids.shape, dtype=torch.float32, device=model.device)
     return out.masked_scatter(tokens.mask, torch.cat(parts))

@@ -22,7 +22,8 @@ from sparring.core.target import Hardening
 from sparring.domains.language.conversation import conversations
 from sparring.domains.language.failures import benign_replies, broken_replies, safe_reply
 from sparring.domains.language.target import OpenChat
-from sparring.domains.language.tune import ADAMW, Continue, Objective, fine_tuned
+from sparring.domains.language.tune import ADAMW, Objective, fine_tuned
+from sparring.train.feedback.retention import Retained
 
 REPAIR = dataclasses.replace(ADAMW, batch=8, peak=5e-4)
 
@@ -46,15 +47,15 @@ class Failures:
 class FromFailures(Defence):
     """Base of the repairs that fine-tune a language model on what broke it, mixed with benign replies of its own.
 
-    The benign replies are samples of the target as it was, so their negative log-likelihood is an estimate of the
-    divergence from it, up to a constant.
+    What it says to benign questions is held where it was by the KL divergence from the target as it was, at every token
+    of its own replies.
 
     Args:
         harms: whose judges say which replies are harmful and what would have been safe.
         families: that the failures come from.
         benign: questions to keep up; by default those written for training.
         share: of the benign replies among all items.
-        retention: weight of the benign loss.
+        retention: weight of that divergence.
         rank: of the adapters.
         steps: of the optimiser, at least: few failures are gone through again and again, always beside other benign
             replies; many failures are gone through once.
@@ -120,7 +121,7 @@ class FromFailures(Defence):
         parts: list[tuple[Objective, float]] = [(Again(self.objective(target, failures), items), 1.0)]
         if benign:
             prompts = [target.prompt_of(one) for one, _ in benign]
-            parts.append((Continue(target, prompts, [text for _, text in benign]), self.retention))
+            parts.append((Retained(target, prompts, [text for _, text in benign]), self.retention))
         mixed = Mixed(parts)
         tuned, fitted = fine_tuned(
             target, mixed, rank=self.rank, schedule=self.schedule, seed=seed,

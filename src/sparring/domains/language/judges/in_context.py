@@ -19,6 +19,7 @@ from sparring.core.schedule import Schedule
 from sparring.core.seed import Seed
 from sparring.domains.language.fetch import built, cache, locked, wheel
 from sparring.domains.language.labelled import HALVES, LabelledTexts, diasafety, offensive_tweets
+from sparring.domains.language.networks import fast_bfloat16
 
 KINDS = ("Offending User", "Risk Ignorance", "Unauthorized Expertise", "Toxicity Agreement", "Biased Opinion")
 _CONTEXT, _REPLY = 40, 56  # tokens: the end of the context, the beginning of the reply
@@ -42,8 +43,8 @@ class ContextNet(nn.Module):
 
     def forward(self, tokens: Tensor, types: Tensor, mask: Tensor) -> Tensor:
         """Logits of bad and of each kind, float32, shape (batch, 1 + kind), from int64 of shape (batch, token)."""
-        # bfloat16 halves the time of a training step on processors that know it.
-        with torch.autocast(tokens.device.type, torch.bfloat16):
+        # bfloat16 halves the time of a training step on processors that know it, and triples it on others.
+        with torch.autocast(tokens.device.type, torch.bfloat16, enabled=fast_bfloat16()):
             hidden = self.encoder(input_ids=tokens, token_type_ids=types, attention_mask=mask).last_hidden_state
         hidden, seen = hidden.float(), mask[:, :, None].float()
         pooled = (hidden * seen).sum(1) / seen.sum(1)
