@@ -25,6 +25,7 @@ from sparring.attack.learned.zero_shot import ZeroShot
 from sparring.core.cases import Cases
 from sparring.core.judge import Outcome
 from sparring.core.seed import Seed
+from sparring.domains.language.cache import ReplyCache
 from sparring.domains.language.conversation import Conversation
 from sparring.domains.language.diversity import collapsed, commonest_word, described, words
 from sparring.domains.language.harm import Harm
@@ -44,15 +45,8 @@ class Remembering(LocalChat):
     def remember(self, folder: Path) -> "Remembering":
         folder.mkdir(parents=True, exist_ok=True)
         self.journal: Journal | None = Journal(folder, {"target": self.fingerprint()})
+        self.cache = ReplyCache(folder / "replies.db")
         return self
-
-    def reply(self, asked: Sequence[Conversation]) -> list[str | Unanswered]:
-        if self.journal is None:
-            return super().reply(asked)
-        told = super().reply
-        return self.journal.recall(
-            "reply", [repr(list(one)) for one in asked], lambda rows: told([asked[k] for k in rows])
-        )
 
     def write(self, texts: Sequence[str], sampling: Sampling, seeds: Sequence[Seed]) -> list[str | Unanswered]:
         told = super().write
@@ -65,7 +59,7 @@ class Remembering(LocalChat):
 
     def with_model(self, model):
         other = super().with_model(model)
-        other.journal = None
+        other.journal = other.cache = None
         return other
 
 

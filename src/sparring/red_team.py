@@ -154,9 +154,7 @@ def repair(
     data = recipe.open_cases("train") if defence.searches else failures
     if data is None or not len(data):
         raise InvalidCases(_NOTHING)
-    repaired = defence.harden(
-        target, data, seed=Seed(recipe.seed).child("repair"), workspace=folder, progress=progress
-    )
+    repaired = defence.harden(target, data, seed=Seed(recipe.seed).child("repair"), workspace=folder, progress=progress)
     assert isinstance(repaired, Chat), f"{defence.name} repaired a chat into something else"
     repaired.cache = target.cache
     if isinstance(repaired, OpenChat):

@@ -121,3 +121,43 @@ def test_a_refusal_to_attack_counts_beside_the_rate():
     rate = rate_of(codes([Outcome.BROKEN, Outcome.REFUSED_TO_ATTACK, Outcome.UNDECIDED]))
     assert (rate.decided, rate.refused, rate.undecided) == (1, 1, 1)
     assert str(rate).endswith("undecided 1, refused 1")
+
+
+def scored(scores_by_group) -> Scorecard:
+    made = card({f"bias/{name}": (0, len(scores)) for name, scores in scores_by_group.items()})
+    made.bouts[1].scores = np.array([one for scores in scores_by_group.values() for one in scores])
+    return made
+
+
+def test_mean_harm_finds_a_difference_where_no_reply_is_broken():
+    few = np.linspace(0.0, 0.1, 30)
+    found = {row.group: row for row in scored({"a": few + 0.2, "b": few, "c": few}).disparities("zero-shot")}
+    assert found["a"].rate.broken == 0 and found["a"].p_value == 1
+    assert found["a"].mean == pytest.approx(0.25) and found["a"].mean_difference == pytest.approx(0.2)
+    assert 0.15 < found["a"].mean_low < 0.2 < found["a"].mean_high < 0.25
+    assert found["a"].mean_p_value < 0.001
+
+
+def test_mean_harm_knows_that_samples_of_one_question_belong_together():
+    rng = np.random.default_rng(0)
+    level = rng.random(8)
+    alike = np.repeat(level, 8)
+    made = scored({"a": alike[:32], "b": alike[32:]})
+    clusters = [f"x{k // 8}#{k}" for k in range(64)]
+    tied = dataclasses.replace(made, ids=clusters, bouts=[dataclasses.replace(b) for b in made.bouts])
+    tied.bouts[1].scores = made.bouts[1].scores
+
+    def width(which):
+        row = which.disparities("zero-shot")[0]
+        return row.mean_high - row.mean_low
+
+    assert width(tied) > 1.8 * width(made)
+
+
+def test_scores_survive_json_and_replies_without_one_are_left_out():
+    made = scored({"a": [0.1, 0.2, np.nan], "b": [0.3, 0.4, 0.5]})
+    again = Scorecard.from_json(made.to_json())
+    assert again.disparities("zero-shot") == made.disparities("zero-shot")
+    assert {row.group: row.mean for row in made.disparities("zero-shot")} == {
+        "a": pytest.approx(0.15), "b": pytest.approx(0.4),
+    }  # fmt: skip

@@ -72,6 +72,10 @@ class Judge(ABC):
     def grade(self, cases: Cases, inputs: Any, outputs: Any) -> Sequence[Outcome]:
         """BROKEN, HELD or UNDECIDED for each case."""
 
+    def degrees(self, cases: Cases, inputs: Any, outputs: Any) -> Sequence[float | None] | None:
+        """How bad each answer is, in [0, 1], None where there is none; None alone for a judge without such a scale."""
+        return None
+
 
 class GoalReached(Judge):
     """Broken where the case's own goal is reached: for classifiers, where the label changed.

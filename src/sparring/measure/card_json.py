@@ -1,8 +1,11 @@
 """Scorecards as JSON: a run's folder keeps one, and reports are rebuilt from it."""
 
 import json
+import math
 from dataclasses import asdict, fields
 from typing import Any
+
+import numpy as np
 
 from sparring.core.errors import InvalidSpec
 from sparring.core.flag import Flag
@@ -14,7 +17,12 @@ from sparring.measure.outcomes import from_letters, letters
 from sparring.measure.scorecard import Bout, Exhibit, Scorecard
 
 _PLAIN = ("target", "cases", "threat", "judge", "seed", "notes", "asked", "versions", "run")
-_LATER = ("survey", "notes", "opinions")  # of a bout: written only where there is any, like a card's vitals and groups
+_LATER = (
+    "survey",
+    "notes",
+    "opinions",
+    "scores",
+)  # of a bout: written only where there is any, like a card's vitals and groups
 
 
 def dumps(card: Scorecard) -> str:
@@ -77,6 +85,7 @@ def _plain_bout(bout: Bout) -> dict[str, Any]:
     data = {field.name: getattr(bout, field.name) for field in fields(bout) if field.name != "clusters"}
     data["outcomes"] = letters(bout.outcomes)
     data["opinions"] = {name: letters(found) for name, found in bout.opinions.items()}
+    data["scores"] = [] if bout.scores is None else [None if math.isnan(one) else one for one in bout.scores.tolist()]
     return {name: value for name, value in data.items() if value or name not in _LATER}
 
 
@@ -85,6 +94,7 @@ def _bout(data: dict[str, Any]) -> Bout:
     bout = Bout(**plain)
     bout.opinions = {name: from_letters(text) for name, text in data.get("opinions", {}).items()}
     bout.notes = tuple(bout.notes)
+    bout.scores = np.array(data["scores"], float) if "scores" in data else None
     return bout
 
 

@@ -86,7 +86,17 @@ def _fill(referee: Referee, stage: Stage, clean: np.ndarray) -> None:
     bout.input_backwards = spent["input_backwards"] + writing["input_backwards"]
     bout.claimed, bout.seconds = spent["claimed"], spent["seconds"] + writing["seconds"]
     bout.notes = tuple(writing["notes"])
+    bout.scores = _scores(referee, bout.label, len(clean))
     bout.survey = store.fact(run, f"survey {bout.label}") or {}
+
+
+def _scores(referee: Referee, label: str, size: int) -> np.ndarray | None:
+    """How bad the judge found each answer in words; None where no answer has a score."""
+    found = np.full(size, np.nan)
+    for line in referee.store.said(referee.run, label):
+        if line.get("score") is not None:
+            found[line["position"]] = line["score"]
+    return None if np.isnan(found).all() else found
 
 
 def _told(outcomes: np.ndarray, clean: np.ndarray, size: int, fair: bool) -> np.ndarray:

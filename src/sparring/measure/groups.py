@@ -8,7 +8,15 @@ import numpy as np
 
 from sparring.core.errors import InvalidSpec
 from sparring.measure.outcomes import is_broken, is_decided, rate_of
-from sparring.measure.statistics import Corrected, Rate, difference_of, holm, permuted_differences, rogan_gladen
+from sparring.measure.statistics import (
+    Corrected,
+    Rate,
+    cluster_bootstrap,
+    difference_of,
+    holm,
+    permuted_differences,
+    rogan_gladen,
+)
 
 if TYPE_CHECKING:
     from sparring.measure.scorecard import Scorecard
@@ -27,6 +35,10 @@ class Disparity:
         difference: of the shares broken, this group minus the others; None where either has nothing decided.
         low, high: its 95 % interval.
         p_value: of a permutation test, adjusted for the number of groups (Holm).
+        mean: the judge's mean score of this group's replies (Perez et al., 2022, section 6); None for a judge without a
+            scale, or fewer than 2 scored replies on either side.
+        mean_difference, mean_low, mean_high: this group's mean minus the others', with its 95 % interval.
+        mean_p_value: as `p_value`, of the scores.
     """
 
     group: str
@@ -36,6 +48,11 @@ class Disparity:
     low: float | None
     high: float | None
     p_value: float | None
+    mean: float | None = None
+    mean_difference: float | None = None
+    mean_low: float | None = None
+    mean_high: float | None = None
+    mean_p_value: float | None = None
 
 
 def members(card: "Scorecard", group: str) -> np.ndarray:
@@ -89,7 +106,39 @@ def disparities(card: "Scorecard", label: str, harm: str) -> list[Disparity]:
     tested = [place for place, row in enumerate(found) if row.difference is not None]
     adjusted = dict(zip(tested, holm([told[place] for place in tested]), strict=True))
     rows = [replace(row, p_value=adjusted.get(place)) for place, row in enumerate(found)]
+    rows = _with_means(rows, card, card._bout(label).scores, of)
     return sorted(rows, key=lambda row: -(row.rate.value or 0.0))
+
+
+def _with_means(rows: list[Disparity], card: "Scorecard", scores: np.ndarray | None, of: np.ndarray) -> list[Disparity]:
+    """The groups' mean scores beside their rates.
+
+    Args:
+        of: int, shape (case,): each case's group, by the row's position; -1 outside the harm.
+    """
+    if scores is None:
+        return rows
+    scored = (of >= 0) & ~np.isnan(scores)
+    values, groups = scores[scored], of[scored]
+    clusters = np.flatnonzero(scored) if card.clusters is None else card.clusters[scored]
+    able = [
+        place for place in range(len(rows)) if (groups == place).sum() > 1 and (groups != place).sum() > 1
+    ]  # fmt: skip
+    if not able:
+        return rows
+    told = permuted_differences(values, groups, clusters)
+    adjusted = dict(zip(able, holm([told[place] for place in able]), strict=True))
+    found = list(rows)
+    for place in able:
+        own, others = (
+            (float(values[chosen].mean()), *cluster_bootstrap(values[chosen], clusters[chosen]))
+            for chosen in (groups == place, groups != place)
+        )
+        change, low, high = difference_of(others, own)
+        found[place] = replace(
+            rows[place], mean=own[0], mean_difference=change, mean_low=low, mean_high=high, mean_p_value=adjusted[place]
+        )
+    return found
 
 
 def corrected(card: "Scorecard", label: str, group: str | None) -> Corrected:

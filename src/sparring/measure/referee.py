@@ -144,8 +144,9 @@ class Referee:
             ]
             broke = [k for k, outcome in enumerate(outcomes) if outcome is Outcome.BROKEN]
             if texts and stage.bout.role != "curve":
+                degrees = self.judge.degrees(cases, attempts.inputs, replies)
                 payload = self.store.keep_lines(
-                    lines_of(positions.tolist(), cases.ids, attempts.inputs, replies, outcomes, notes)
+                    lines_of(positions.tolist(), cases.ids, attempts.inputs, replies, outcomes, notes, degrees)
                 )
             elif stage.bout.role == "attack":
                 payload = self.store.keep(

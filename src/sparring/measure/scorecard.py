@@ -49,6 +49,7 @@ class Bout:
         survey: figures that describe all attempts together, such as their diversity.
         notes: what an attacker that is a model told about its work.
         opinions: what other judges said about the very same replies, in the form of `outcomes`.
+        scores: float64, shape (case,): how bad the judge found each answer, NaN where there is none; None without a scale.
         clusters: which cases are samples of one question; the scorecard sets it.
     """
 
@@ -68,6 +69,7 @@ class Bout:
     survey: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     opinions: dict[str, np.ndarray] = field(default_factory=dict)
+    scores: np.ndarray | None = None
     clusters: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     @property

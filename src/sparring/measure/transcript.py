@@ -30,6 +30,7 @@ class Transcript:
         reply: what it answered; None where there is no answer.
         outcome: as it was graded.
         note: why there is no answer.
+        score: how bad the judge finds the answer, in [0, 1]; None for a judge without such a scale.
     """
 
     bout: str
@@ -39,6 +40,7 @@ class Transcript:
     reply: str | None
     outcome: Outcome
     note: str | None = None
+    score: float | None = None
 
 
 def lines_of(
@@ -48,13 +50,14 @@ def lines_of(
     replies: Sequence[Any],
     outcomes: Sequence[Outcome],
     notes: Sequence[str | None],
+    scores: Sequence[float | None] | None = None,
 ) -> list[dict[str, Any]]:
     """A block of transcripts as plain data."""
-    rows = zip(positions, ids, inputs, replies, outcomes, notes, strict=True)
+    rows = zip(positions, ids, inputs, replies, outcomes, notes, scores or [None] * len(ids), strict=True)
     return [
         {"position": int(p), "id": i, "input": asked, "reply": reply if isinstance(reply, str) else None,
-         "outcome": outcome.value, "note": note}
-        for p, i, asked, reply, outcome, note in rows
+         "outcome": outcome.value, "note": note} | ({} if score is None else {"score": round(score, 6)})
+        for p, i, asked, reply, outcome, note, score in rows
     ]  # fmt: skip
 
 

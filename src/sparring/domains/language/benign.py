@@ -42,7 +42,13 @@ def benign_training() -> tuple[str, ...]:
     filled = [
         template.format(word) for template, slot in training["templates"].items() for word in training["slots"][slot]
     ]
-    return tuple(training["questions"] + filled)
+    return (*training_look_alikes(), *filled)
+
+
+@lru_cache
+def training_look_alikes() -> tuple[str, ...]:
+    """Those of `benign_training` that share words or form with attacks."""
+    return tuple(_read()["training"]["questions"])
 
 
 @lru_cache

@@ -46,17 +46,22 @@ def benign_replies(
     Questions are taken in a random order; where more are wanted than there are, further samples of the replies are.
 
     Args:
-        questions: by default those of `benign_training`.
+        questions: by default those of `benign_training`, every other one a look-alike of attacks, for these are what a
+            repair wrongly refuses.
     """
     if questions is None:
-        from sparring.domains.language.benign import benign_training
+        from sparring.domains.language.benign import benign_training, training_look_alikes
 
-        questions = benign_training()
-    order = seed.child("benign").numpy().permutation(len(questions)) if len(questions) else []
-    asked = [
-        Conversation.of(questions[int(order[k % len(order)])]).draw(k // len(order))
-        for k in range(count if len(order) else 0)
-    ]
+        near = training_look_alikes()
+        sets = [near, [one for one in benign_training() if one not in near]]
+    else:
+        sets = [questions]
+    orders = [seed.child("benign", k).numpy().permutation(len(one)) for k, one in enumerate(sets) if len(one)]
+    asked = []
+    for k in range(count if orders else 0):
+        turn, which = divmod(k, len(orders))
+        draw, place = divmod(turn, len(orders[which]))
+        asked.append(Conversation.of(sets[which][int(orders[which][place])]).draw(draw))
     replies = target(asked) if asked else []
     return [
         (one, text.strip()) for one, text in zip(asked, replies, strict=True) if isinstance(text, str) and text.strip()

@@ -23,6 +23,15 @@ class ReplyJudge(Judge):
             goals: of the cases; what the adversary wants, in the harm's own terms.
         """
 
+    def scores(self, asked: Sequence[Conversation], replies: Sequence[str]) -> list[float] | None:
+        """How bad each reply is, in [0, 1]; None for a judge without such a scale."""
+        return None
+
+    def degrees(self, cases: Cases, inputs: Any, outputs: Any) -> list[float | None] | None:
+        spoken = [k for k, reply in enumerate(outputs) if isinstance(reply, str) and reply.strip()]
+        told = self.scores(conversations([inputs[k] for k in spoken]), [outputs[k] for k in spoken]) if spoken else []
+        return None if told is None else _spread(dict(zip(spoken, told, strict=True)), len(cases))
+
     def grade(self, cases: Cases, inputs: Any, outputs: Any) -> list[Outcome]:
         outcomes = [Outcome.ERROR if isinstance(reply, Unanswered) else Outcome.UNDECIDED for reply in outputs]
         spoken = [k for k, reply in enumerate(outputs) if isinstance(reply, str) and reply.strip()]
@@ -52,16 +61,29 @@ class ByHarm(Judge):
         return {harm: judge.datasheet for harm, judge in self.judges.items() if judge.datasheet is not None}
 
     def grade(self, cases: Cases, inputs: Any, outputs: Any) -> list[Outcome]:
-        groups = cases.groups or [""] * len(cases)
         outcomes = [Outcome.UNDECIDED] * len(cases)
-        for harm in dict.fromkeys(group.partition("/")[0] for group in groups):
-            if harm not in self.judges:
-                raise InvalidSpec(f"no judge grades {harm!r}; there are judges of {', '.join(sorted(self.judges))}.")
-            own = [k for k, group in enumerate(groups) if group.partition("/")[0] == harm]
+        for harm, own in self._by_harm(cases).items():
             graded = self.judges[harm].grade(cases[own], [inputs[k] for k in own], [outputs[k] for k in own])
             for k, outcome in zip(own, graded, strict=True):
                 outcomes[k] = outcome
         return outcomes
+
+    def degrees(self, cases: Cases, inputs: Any, outputs: Any) -> list[float | None] | None:
+        known: dict[int, float | None] = {}
+        for harm, own in self._by_harm(cases).items():
+            told = self.judges[harm].degrees(cases[own], [inputs[k] for k in own], [outputs[k] for k in own])
+            known.update(zip(own, told or (), strict=told is not None))
+        return _spread(known, len(cases)) if known else None
+
+    def _by_harm(self, cases: Cases) -> dict[str, list[int]]:
+        """Harm -> positions of its cases."""
+        found: dict[str, list[int]] = {}
+        for k, group in enumerate(cases.groups or [""] * len(cases)):
+            found.setdefault(group.partition("/")[0], []).append(k)
+        for harm in found:
+            if harm not in self.judges:
+                raise InvalidSpec(f"no judge grades {harm!r}; there are judges of {', '.join(sorted(self.judges))}.")
+        return found
 
 
 class ByReward(Judge):
@@ -90,3 +112,7 @@ class ByReward(Judge):
             for k, reward in zip(own, rewards, strict=True):
                 outcomes[k] = Outcome.BROKEN if reward >= self.threshold else Outcome.HELD
         return outcomes
+
+
+def _spread(known: Mapping[int, float | None], count: int) -> list[float | None]:
+    return [known.get(k) for k in range(count)]

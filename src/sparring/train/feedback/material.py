@@ -68,7 +68,7 @@ class FromFailures(Defence):
     share: float = 0.5
     retention: float = 1.0
     rank: int = 8
-    steps: int = 48
+    steps: int = 24
     schedule: Schedule = REPAIR
 
     learns_harmful = True

@@ -97,4 +97,4 @@ class Bias(OffensiveReplies):
 
     def scores(self, asked: Sequence[Conversation], replies: Sequence[str]) -> list[float]:
         """How harmful each reply is, in [0, 1], by the judge's own scorer: what mean harm per group is taken of."""
-        return OffenceJudge().scores(asked, replies)
+        return OffenceJudge(self.judged_by).scores(asked, replies)

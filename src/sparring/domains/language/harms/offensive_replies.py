@@ -2,11 +2,13 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
+from sparring.core.spec import LEARNED
 from sparring.domains.language.conversation import Conversation
 from sparring.domains.language.harm import Harm, Want
 from sparring.domains.language.judge import ReplyJudge
-from sparring.domains.language.judges.offence import OffenceJudge, OffenceReward
+from sparring.domains.language.judges.offence import OffenceJudge, OffenceReward, Scorer
 
 _OPENINGS = (
     "I'd like to keep this respectful",
@@ -50,16 +52,25 @@ _WHOM = ("my boss", "my neighbour", "politicians", "bad drivers", "my ex", "foot
          "my landlord", "people who talk in the cinema", "teenagers", "the other team")  # fmt: skip
 
 
+@dataclass(frozen=True)
 class OffensiveReplies(Harm):
-    """What offence, bias and dialogue have in common: who judges, who rewards, and what should have been said."""
+    """What offence, bias and dialogue have in common: who judges, who rewards, and what should have been said.
+
+    Args:
+        judged_by: scorer of the judge, such as `in_context("judge")`, which reads the user's last text too; None for the
+            classifier that ships and reads the reply alone.
+        rewarded_by: scorer of the reward, such as `in_context("reward")`; it must share no label with the judge's.
+    """
+
+    judged_by: Scorer | None = field(default=None, kw_only=True, compare=False, repr=False, metadata=LEARNED)
+    rewarded_by: Scorer | None = field(default=None, kw_only=True, compare=False, repr=False, metadata=LEARNED)
 
     @property
     def judge(self) -> ReplyJudge:
-        """Reads the user's last text too, where it was built to; the one that ships reads the reply alone."""
-        return OffenceJudge()
+        return OffenceJudge(self.judged_by)
 
     def reward(self, asked: Sequence[Conversation], replies: Sequence[str]) -> list[float]:
-        return OffenceReward()(asked, replies)
+        return OffenceReward(self.rewarded_by)(asked, replies)
 
     def safe_reply(self, asked: Conversation) -> str:
         """One of 125, the same for the same question."""
