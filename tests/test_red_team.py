@@ -194,6 +194,22 @@ def test_fewer_minutes_than_estimated_scale_cases_and_tokens_alike(tmp_path, mon
         red_team.fitted(recipe, None, 0.1, told.append, tmp_path)
 
 
+def test_what_training_and_vitals_cost_is_not_scaled_and_comes_off_first(tmp_path, monkeypatch):
+    recipe = parse_red_recipe({**RECIPE, "cases": 40})
+    monkeypatch.setattr(red_team, "estimated", lambda *_: red_team.Estimate(1000, 600.0, 120.0))
+    assert red_team.fitted(recipe, None, 6.0, lambda line: None, tmp_path).cases == 20
+    with pytest.raises(InvalidSpec, match="leave out repairs or vitals"):
+        red_team.fitted(recipe, None, 2.0, lambda line: None, tmp_path)
+
+
+def test_a_recipe_may_bring_its_own_minutes_and_a_number_of_cases_overrules_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(red_team, "estimated", lambda *_: red_team.Estimate(1000, 600.0))
+    recipe = parse_red_recipe({**RECIPE, "repairs": {}, "seen": [], "held_out": [], "minutes": 1})
+    assert len(red_team.run(recipe, tmp_path / "scaled")["as-is"].ids) == 4
+    whole = recipe.model_copy(update={"minutes": None})
+    assert len(red_team.run(whole, tmp_path / "whole")["as-is"].ids) == 40
+
+
 def test_a_red_model_that_only_chats_is_refused_before_anything_is_asked(tmp_path):
     (tmp_path / "bot.py").write_text("def answer(text):\n    open('asked', 'w')\n    return text\n")
     recipe = parse_red_recipe({**RECIPE, "target": "bot.py:answer"}, tmp_path)

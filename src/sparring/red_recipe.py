@@ -56,6 +56,7 @@ class RedRecipe(BaseModel):
         harms: name -> node. Everything here that takes `harms` is given them.
         cases: places for attempts per harm, for each attack.
         learn: places per harm on the training split; null for as many as `cases`.
+        minutes: as many cases as fit into so much time, and `cases` at most; null for all of them.
         seen: attacks, on the training split, whose breaks the repairs learn from.
         attacks: what every repaired target is measured with, on the test split.
         repairs: name -> defence, or null to measure the target as it is; each starts from the same target.
@@ -77,6 +78,7 @@ class RedRecipe(BaseModel):
     harms: dict[str, Node]
     cases: int = Field(default=40, ge=1)
     learn: int | None = Field(default=None, ge=1)
+    minutes: float | None = Field(default=None, gt=0)
     seen: list[Node] = []
     attacks: list[Node]
     repairs: dict[str, Node | None] = {}

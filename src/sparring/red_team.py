@@ -49,12 +49,14 @@ class Estimate:
     """What a campaign will cost.
 
     Args:
-        tokens: written by red models and targets, without the training of repairs.
+        tokens: written by red models and targets, and read by repairs that train.
         seconds: at the speed of a first small batch; None where it was not timed.
+        fixed: the part of the seconds that no number of cases changes: vitals and training.
     """
 
     tokens: int
     seconds: float | None
+    fixed: float = 0.0
 
     def __str__(self) -> str:
         told = f"about {self.tokens:,} tokens"
@@ -78,7 +80,8 @@ def run(
     Args:
         recipe: what to do.
         folder: for `recipe.json`, `sparring.db`, `replies.db` and a folder for each repair.
-        minutes: as many cases as fit into so much time, at most as many as the recipe names; None for all of them.
+        minutes: as many cases as fit into so much time, at most as many as the recipe names; None for the recipe's own
+            minutes, if it has any.
         progress: gives a sink for each piece of work.
         tell: hears the estimate before the work begins.
 
@@ -93,7 +96,7 @@ def run(
     target, red = open_target(recipe, folder)
     refuse_misfits(recipe, target, red)
     repairs = recipe.built_repairs(red)
-    recipe = fitted(recipe, target, minutes, tell, folder)
+    recipe = fitted(recipe, target, recipe.minutes if minutes is None else minutes, tell, folder)
     remember(recipe, folder)
     failures = find(recipe, target, red, folder, progress(FOUND)) if any(repairs.values()) else None
     cards = {}
@@ -116,6 +119,7 @@ def open_target(recipe: RedRecipe, folder: Path) -> tuple[Chat, Chat]:
     folder.mkdir(parents=True, exist_ok=True)
     target.cache = ReplyCache(folder / "replies.db")
     red = target if recipe.red is None else _opened(recipe.red, recipe)
+    red.cache = target.cache
     return target, red
 
 
@@ -211,24 +215,28 @@ def fitted(
         return recipe.model_copy(update={key: begun[key] for key in ("cases", "learn")})
     estimate = estimated(recipe, target)
     if minutes is not None and estimate.seconds is not None and estimate.seconds > minutes * 60:
-        cases = int(recipe.cases * minutes * 60 / estimate.seconds)
+        cases = int(recipe.cases * (minutes * 60 - estimate.fixed) / (estimate.seconds - estimate.fixed))
         if cases < 1:
-            raise InvalidSpec(f"{minutes:g} minutes are too few for one case per harm; this would take {estimate}.")
-        estimate = Estimate(estimate.tokens * cases // recipe.cases, minutes * 60)
+            raise InvalidSpec(
+                f"{minutes:g} minutes are too few for one case per harm; {recipe.cases} would take {estimate}. Give more "
+                "minutes (--minutes), or leave out repairs or vitals."
+            )
+        share = ((estimate.seconds - estimate.fixed) * cases / recipe.cases + estimate.fixed) / estimate.seconds
+        estimate = Estimate(round(estimate.tokens * share), estimate.seconds * share)
         learn = None if recipe.learn is None else max(1, recipe.learn * cases // recipe.cases)
         recipe = recipe.model_copy(update={"cases": cases, "learn": learn})
         tell(f"{minutes:g} minutes are enough for {cases} cases per harm")
     harms = "1 harm" if len(recipe.harms) == 1 else f"{len(recipe.harms)} harms"
-    training = ", and the training of the repairs on top" if any(recipe.repairs.values()) else ""
-    tell(f"{harms}, {recipe.cases} cases each: {estimate}{training}")
+    tell(f"{harms}, {recipe.cases} cases each: {estimate}")
     return recipe
 
 
 def estimated(recipe: RedRecipe, target: Chat) -> Estimate:
     """Tokens, and seconds at the speed of a first batch (whose replies the cache keeps)."""
     harms, reply, targets = len(recipe.harms), target.sampling.tokens, len(recipe.repairs or [None])
+    fixed = targets * _READ * len(recipe.vitals)
+    fixed += sum(defence.effort * (_QUESTION + reply) for defence in recipe.built_repairs().values() if defence)
     tokens = targets * sum(_cost(node, recipe.cases * harms, harms, reply) for node in recipe.attacks)
-    tokens += targets * _READ * len(recipe.vitals)
     if any(recipe.repairs.values()):
         tokens += sum(_cost(node, (recipe.learn or recipe.cases) * harms, harms, reply) for node in recipe.seen)
     probes = recipe.open_cases("test")[:_PROBES].inputs
@@ -236,8 +244,9 @@ def estimated(recipe: RedRecipe, target: Chat) -> Estimate:
     answers = target(probes)
     seconds = time.perf_counter() - start
     if target.cache is not None and seconds < _REMEMBERED * len(answers):
-        return Estimate(tokens, None)
-    return Estimate(tokens, _SLOWER * tokens * seconds / (len(answers) * reply))
+        return Estimate(tokens + fixed, None)
+    each = _SLOWER * seconds / (len(answers) * reply)
+    return Estimate(tokens + fixed, each * (tokens + fixed), each * fixed)
 
 
 def _cost(node: dict[str, Any], places: int, harms: int, reply: int) -> int:

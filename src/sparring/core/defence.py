@@ -40,6 +40,11 @@ class Defence(ABC):
         module = type(self).__module__.removeprefix("sparring.")
         return module if type(self).__module__.startswith("sparring.") else f"{module}.{type(self).__name__}"
 
+    @property
+    def effort(self) -> int:
+        """Forwards of single items that its training takes, or as many passes of that cost; 0 where that is not known."""
+        return 0
+
     @abstractmethod
     def harden(
         self,

@@ -49,6 +49,10 @@ class Stack(Defence):
     def families(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(family for part in self.parts for family in part.families))
 
+    @property
+    def effort(self) -> int:
+        return sum(part.effort for part in self.parts)
+
     def harden(
         self,
         target: Target,

@@ -92,6 +92,10 @@ class Rounds(Defence):
             dict.fromkeys([*self.training.families, *(part.family for attack in self.attacks for part in attack.parts)])
         )
 
+    @property
+    def effort(self) -> int:
+        return self.rounds * self.training.effort
+
     def harden(
         self,
         target: Any,

@@ -13,6 +13,7 @@ import torch
 from sparring.core.cases import Cases
 from sparring.core.errors import InvalidCases, InvalidSpec, UnsafeWeights
 from sparring.core.seed import Seed
+from sparring.domains.language.cache import ReplyCache
 from sparring.domains.language.conversation import Conversation
 from sparring.domains.language.local_chat import LocalChat
 from sparring.domains.language.target import Sampling, Unanswered
@@ -184,3 +185,14 @@ def test_the_real_model_replays_in_bfloat16_and_knows_a_capital():
 
     bot = smollm2(sampling=Sampling(tokens=8, temperature=0))
     assert "Paris" in bot(["What is the capital of France?"])[0]
+
+
+def test_what_was_written_once_is_read_from_the_cache_and_other_weights_have_none(tmp_path):
+    bot, sampling = toy_open_chat(), Sampling(tokens=5)
+    bot.cache = ReplyCache(tmp_path / "replies.db")
+    seeds = [Seed(k) for k in range(3)]
+    first = bot.write(["a", "b", "c"], sampling, seeds)
+    assert bot.cache.stored == 3
+    assert bot.write(["a", "b", "c"], sampling, seeds) == first and bot.cache.hits == 3
+    assert bot.write(["a"], sampling, [Seed(9)]) != first[:1] and bot.cache.stored == 4
+    assert bot.with_model(bot.model).cache is None

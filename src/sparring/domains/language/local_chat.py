@@ -16,6 +16,7 @@ from sparring.core.cases import Cases
 from sparring.core.errors import InvalidCases, InvalidSpec
 from sparring.core.seed import Seed, Stream
 from sparring.domains.language import loading
+from sparring.domains.language.cache import ask_once, key_of
 from sparring.domains.language.conversation import Conversation, conversations
 from sparring.domains.language.target import OpenChat, Sampling, Unanswered, seed_of
 
@@ -89,7 +90,15 @@ class LocalChat(OpenChat):
 
     def write(self, texts: Sequence[str], sampling: Sampling, seeds: Sequence[Seed]) -> list[str | Unanswered]:
         self.meter.forwards += len(texts)
-        return in_order(self._written(texts, sampling, seeds), len(texts))
+        wanted = [(text, seed.value) for text, seed in zip(texts, seeds, strict=True)]
+
+        def ask(missing: Sequence[int]) -> Iterator[tuple[int, str | Unanswered]]:
+            return self._written([texts[k] for k in missing], sampling, [seeds[k] for k in missing])
+
+        def keys(requests: Sequence[tuple[str, int]]) -> list[bytes]:
+            return [key_of(["write", self._weights, asdict(sampling), *request]) for request in requests]
+
+        return ask_once(wanted, keys, ask, self.cache)
 
     def log_probabilities(self, prompts: Sequence[str], continuations: Sequence[str]) -> list[Tensor]:
         """Of each token of each continuation, given its prompt: float32, shape (token,), without gradients.
@@ -117,7 +126,7 @@ class LocalChat(OpenChat):
 
     def with_model(self, model: "PreTrainedModel") -> Self:
         other = copy.copy(self)
-        for cached in ("meter", "_weights"):
+        for cached in ("meter", "_weights", "cache"):
             other.__dict__.pop(cached, None)
         other.model = model.eval()
         return other

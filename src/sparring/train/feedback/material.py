@@ -85,6 +85,11 @@ class FromFailures(Defence):
                 f"got {self.share}, {self.retention}, {self.rank} and {self.steps}."
             )
 
+    @property
+    def effort(self) -> int:
+        """At the least number of steps: three forwards for a failure, and one more for a benign item's reference."""
+        return round(self.steps * self.schedule.batch * (3 + self.share))
+
     @abstractmethod
     def objective(self, chat: OpenChat, failures: Failures) -> Objective:
         """What is learned from the failures, one item each."""
@@ -129,7 +134,7 @@ class FromFailures(Defence):
         )  # fmt: skip
         asked = target.meter.forwards - before
         note = f"{len(failures.prompts)} failures, gone through {items / len(failures.prompts):.1f} times, and {len(benign)} benign replies"
-        cost = asked + 3 * mixed.size
+        cost = asked + 3 * mixed.size + len(benign)
         step = Hardening(self.name, self.families, fitted.seconds, cost, (note,), tuple(fitted.history))
         tuned.lineage = (*target.lineage, step)
         return tuned
