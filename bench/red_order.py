@@ -127,6 +127,10 @@ def line(name: str, row: dict) -> str:
     )
 
 
+def read(place: Path) -> dict[str, dict[str, object]]:
+    return json.loads(place.read_text()) if place.exists() else {}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--cases", type=int, default=500)
@@ -141,13 +145,12 @@ def main() -> None:
     harm = Contact()
     cases = harm.cases(asked.cases, split=asked.split)
     place = asked.folder / "results.json"
-    results = json.loads(place.read_text()) if place.exists() else {}
     print(f"{asked.cases} cases of {asked.split}, {torch.get_num_threads()} threads", flush=True)
     for name, attack in methods(harm, asked.pool, asked.steps).items():
-        if name in asked.methods and name not in results:
-            results[name] = measured(attack, target, harm, cases, asked.folder / name)
-            place.write_text(json.dumps(results, indent=1))
-            print(line(name, results[name]), *results[name]["notes"], sep="\n    ", flush=True)
+        if name in asked.methods and name not in read(place):
+            found = measured(attack, target, harm, cases, asked.folder / name)
+            place.write_text(json.dumps(read(place) | {name: found}, indent=1))  # another process may have added to it
+            print(line(name, found), *found["notes"], sep="\n    ", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,18 @@
 """The command line, verb by verb, on a small net of a user's own."""
 
 import json
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
 from typer.testing import CliRunner
 
 from sparring.cli import app
+from sparring.config import read_recipe
+from sparring.core.book import entry, write_book
 from sparring.measure.scorecard import Scorecard
 from tests.sample import write_sample
 
@@ -124,6 +128,21 @@ def test_replay_on_the_same_target_breaks_every_case_again(bout, tmp_path):
         assert bout_.role == "replay"
         assert bout_.rate.value == 1.0
         assert bout_.rate.broken == int((earlier._bout(bout_.label).outcomes == 0).sum())
+
+
+def test_replay_asks_the_case_book_of_rounds_where_there_is_one(bout, tmp_path):
+    folder, recipe, _ = bout
+    train = read_recipe(recipe).open_train()[:6]
+    rounds = tmp_path / "run" / "rounds"
+    shutil.copytree(folder / "standard", rounds)
+    shutil.copy(folder / "recipe.json", rounds.parent)
+    write_book(rounds, [replace(train, ids=[entry(i, 1, "pgd") for i in train.ids])])
+    result = sparring("replay", rounds, f"{recipe.parent / 'target.py'}:model", "--weights",
+                      folder / "standard" / "weights.safetensors", "--out", tmp_path / "again")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    card = Scorecard.load(tmp_path / "again")
+    assert card.ids == list(train.ids)
+    assert [bout_.label for bout_ in card.attacks()] == ["case book"]
 
 
 def test_check_passes_and_fails_by_the_limits_and_writes_junit(bout, tmp_path):
