@@ -14,12 +14,12 @@ from sparring.core.attack import Attack
 from sparring.core.defence import Defence
 
 HERE = Path(__file__).parent
-_FIGURES = HERE / "reference.json"
+_REFERENCE = HERE / "reference.json"
 
 
 def pages() -> dict[str, str]:
     """Every page's path below docs/ and its text."""
-    figures = json.loads(_FIGURES.read_text()) if _FIGURES.exists() else {}
+    figures = json.loads(_REFERENCE.read_text()) if _REFERENCE.exists() else {}
     found = {}
     for title, root, base in (
         ("Attacks", "attack", Attack),
@@ -63,18 +63,15 @@ def _page(kind: type, figures: dict[str, Any]) -> str:
         ]
     lines += [_sections(text), ""]
     measured = figures.get(name)
-    lines += ["## Reference numbers", ""]
-    if measured is None:
-        lines += ["None measured yet."]
-    else:
-        lines += [
-            measured["setting"],
-            "",
-            *_table(measured["rows"]),
-            "",
-            f"Made with `{measured['command']}` on {measured['date']}.",
-        ]
+    lines += ["## Reference numbers", "", *(_figures(measured) if measured else ["None measured yet."])]
+    for repairs in figures.get("repairs", {}).get(name, []):
+        lines += ["", "## Repairs measured against it", "", *_figures(repairs)]
     return "\n".join(lines) + "\n"
+
+
+def _figures(measured: dict[str, Any]) -> list[str]:
+    made = f"Made with `{measured['command']}` on {measured['date']}."
+    return [measured["setting"], "", *_table(measured["rows"]), "", made]
 
 
 def _sections(text: str) -> str:

@@ -151,6 +151,26 @@ def test_the_case_book_is_replayed_on_another_target_and_gates(tmp_path, monkeyp
     assert CliRunner().invoke(app, ["check", "other", "--max-broken", "0"]).exit_code == 0
 
 
+def test_attack_cases_are_exported_when_asked_for_and_carry_a_notice(tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from sparring.cli import app
+
+    red_team.run(parse_red_recipe(RECIPE), tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    refused = CliRunner().invoke(app, ["export", "run/as-is", "--out", "cases.jsonl"])
+    assert refused.exit_code == 2 and "say --attack-cases" in refused.output and not Path("cases.jsonl").exists()
+    done = CliRunner().invoke(app, ["export", "run/as-is", "--attack-cases", "--out", "cases.jsonl"])
+    assert done.exit_code == 0, done.output
+    about, *rows = [json.loads(line) for line in Path("cases.jsonl").read_text().splitlines()]
+    assert "permission" in about["notice"] and about["taxonomy"] == {"phone": ["LLM02:2026"]}
+    assert {row["outcome"] for row in rows} == {"broken"} and all("555" in row["reply"] for row in rows)
+    every = CliRunner().invoke(app, ["export", "run/as-is", "--attack-cases", "--all"])
+    assert len(every.output.splitlines()) > len(rows) + 1
+    several = CliRunner().invoke(app, ["export", "run", "--attack-cases"])
+    assert several.exit_code == 2 and "holds several runs" in several.output
+
+
 ROUNDS = {
     "use": "rounds", "rounds": 2, "probes": 20, "share": 0.3,
     "training": {"use": "blocklist", "benign": ["It is blue.", "You asked me."]},

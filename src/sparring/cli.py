@@ -353,6 +353,37 @@ def check(
 
 
 @verb
+def export(
+    place: Annotated[Path, typer.Argument(help="Folder of one run: of a repair, or found.")],
+    out: Annotated[Path | None, typer.Option("--out", help="A file; the terminal without it.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="What held, too.")] = False,
+    attack_cases: Annotated[
+        bool, typer.Option("--attack-cases", help="Say that you want attack cases and the replies they drew.")
+    ] = False,
+) -> None:
+    """Write the attack cases of a language-model run as lines of JSON, with a notice."""
+    from sparring.measure.export import NOTICE, exported
+    from sparring.measure.store import saving
+    from sparring.run import find_cards
+
+    if not attack_cases:
+        raise InvalidSpec(f"this writes unfolded text. {NOTICE} If that is what you want, say --attack-cases.")
+    (name, card), *more = find_cards(place).items()
+    if more:
+        raise InvalidSpec(f"{place} holds several runs; name the folder of one, such as {place / name}.")
+    record = place if (place / "sparring.db").is_file() else place.parent
+    lines = exported(record, card, broken_only=not every)
+    if out is None:
+        for line in lines:
+            print(line)
+        return
+    with saving(out.parent), out.with_name(out.name + ".part").open("w", encoding="utf-8") as file:
+        count = sum(file.write(line + "\n") > 0 for line in lines) - 1
+    out.with_name(out.name + ".part").replace(out)
+    print(f"{count} attack cases: {out}")
+
+
+@verb
 def list_(
     kind: Annotated[
         str | None, typer.Argument(help="attacks, defences, harms, suites or recipes; all by default.")
