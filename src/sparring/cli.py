@@ -102,7 +102,8 @@ def run(
 
     asked = read_recipe(recipe)
     if isinstance(asked, RedRecipe):
-        changes = {key: value for key, value in (("seed", seed), ("cases", cases)) if value is not None}
+        changes: dict[str, Any] = {"seed": seed, "cases": cases}
+        changes = {key: value for key, value in changes.items() if value is not None}
         if cases is not None:
             changes["minutes"] = None
         _red_team(asked.model_copy(update=changes), out, minutes, f"sparring run {recipe}")

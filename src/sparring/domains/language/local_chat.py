@@ -185,8 +185,7 @@ class LocalChat(OpenChat):
             seats=self.seats,
         )
         for place, tokens in done:
-            text = self.tokenizer.decode(tokens, skip_special_tokens=True)
-            yield fits[place], _before(text, sampling.stop)
+            yield fits[place], _before(str(self.tokenizer.decode(tokens, skip_special_tokens=True)), sampling.stop)
 
     def _stops(self, stop: tuple[str, ...]) -> Callable[[list[int]], bool]:
         # A stop text has at most as many tokens as bytes; one more token may begin before it.
