@@ -75,7 +75,7 @@ _ROW = "{:<26} {:<66} {:>5} {:>5}  {:>5} {:>5} {:>5}"
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--train", action="store_true")
-    parser.add_argument("--in-context", action="store_true")
+    parser.add_argument("--in-context", nargs="*", choices=HALVES, default=(), help="both without a name")
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "docs" / "judges.json")
     options = parser.parse_args()
     print(
@@ -89,9 +89,8 @@ def main() -> None:
     sheets: dict[str, list[Datasheet]] = {}
     for half in HALVES:
         sheets |= message(half, tweets, others, options.train)
-    if options.in_context:
-        for half in HALVES:
-            sheets |= context(half, tweets, others)
+    for half in (options.in_context or HALVES) if options.in_context != () else ():
+        sheets |= context(half, tweets, others)
     sheets |= words(tweets, others) | refusal()
     merged = json.loads(options.out.read_text(encoding="utf-8")) if options.out.is_file() else {}
     merged |= {name: [asdict(sheet) for sheet in some] for name, some in sheets.items()}

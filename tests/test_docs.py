@@ -1,5 +1,8 @@
 """Every command in the page on the command line runs, in the page's order."""
 
+import ast
+import importlib
+import inspect
 import re
 import shlex
 from pathlib import Path
@@ -37,3 +40,25 @@ def test_the_page_on_recipes_names_every_key_and_every_recipe():
     text = (DOCS / "recipes.md").read_text(encoding="utf-8")
     assert [key for key in Recipe.model_fields if key != "base" and f"`{key}" not in text] == []
     assert [name for name in shipped() if f"`{name}`" not in text] == []
+
+
+def test_every_call_in_the_pages_python_fits_what_it_calls():
+    """By name and signature: most of these need a language model, so they cannot all be run here."""
+    checked = 0
+    for page in sorted([DOCS.parent / "README.md", *DOCS.rglob("*.md")]):
+        for block in re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
+            tree = ast.parse(block)
+            known: dict[str, object] = {}
+            for node in ast.walk(tree):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sparring"):
+                    for one in node.names:
+                        known[one.asname or one.name] = getattr(importlib.import_module(node.module), one.name)
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in known:
+                    named = {word.arg: None for word in node.keywords if word.arg}
+                    try:
+                        inspect.signature(known[node.func.id]).bind_partial(*[None] * len(node.args), **named)
+                    except TypeError as error:
+                        raise AssertionError(f"{page.name}: {ast.unparse(node)}: {error}") from error
+                    checked += 1
+    assert checked > 30

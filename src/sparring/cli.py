@@ -41,6 +41,8 @@ RecipeName = Annotated[
 ]
 _TARGETS = "smollm2, a model's folder, a GGUF file, http://address/v1, or file.py:function."
 ModelName = Annotated[str | None, typer.Option("--model", help="Which of an endpoint's models.")]
+RedName = Annotated[str | None, typer.Option("--red", help="The red language model, named like the target.")]
+RedModel = Annotated[str | None, typer.Option("--red-model", help="Which of a red endpoint's models, if not --model.")]
 Norm = Annotated[str | None, typer.Option("--norm", help="inf (the default), 2 or 1.")]
 Radius = Annotated[str | None, typer.Option("--radius", help="In input units, such as 0.1 or 8/255.")]
 SeedValue = Annotated[int | None, typer.Option("--seed", help="Same seed, same result.")]
@@ -199,7 +201,8 @@ def harden(
 def redteam(
     target: Annotated[str, typer.Argument(metavar="TARGET", help=_TARGETS)],
     model: ModelName = None,
-    red: Annotated[str | None, typer.Option("--red", help="The red language model, named like the target.")] = None,
+    red: RedName = None,
+    red_model: RedModel = None,
     harm: Annotated[list[str] | None, typer.Option("--harm", help="A name or a node; may be repeated.")] = None,
     attack: Annotated[list[str] | None, typer.Option("--attack", help="A name or a node; may be repeated.")] = None,
     system: Annotated[str, typer.Option("--system", help="System prompt that the target works under.")] = "",
@@ -209,7 +212,7 @@ def redteam(
     out: Out = None,
 ) -> None:
     """Red-team a language model, an endpoint or a function of yours, and write its scorecard."""
-    asked = flags.red_recipe_of(target, model, red, harm, attack, system, cases, seed, {"as-is": None}, [])
+    asked = flags.red_recipe_of(target, model, red, red_model, harm, attack, system, cases, seed, {"as-is": None}, [])
     _red_team(asked, out, minutes, _command())
 
 
@@ -220,7 +223,8 @@ def repair(
     repair: Annotated[
         list[str] | None, typer.Option("--repair", help="A name or a node, such as blocklist; may be repeated.")
     ] = None,
-    red: Annotated[str | None, typer.Option("--red", help="The red language model, named like the target.")] = None,
+    red: RedName = None,
+    red_model: RedModel = None,
     harm: Annotated[list[str] | None, typer.Option("--harm", help="A name or a node; may be repeated.")] = None,
     seen: Annotated[list[str] | None, typer.Option("--seen", help="Attacks that the repairs learn from.")] = None,
     attack: Annotated[list[str] | None, typer.Option("--attack", help="A name or a node; may be repeated.")] = None,
@@ -231,10 +235,11 @@ def repair(
     out: Out = None,
 ) -> None:
     """Repair a language model with what breaks it, and measure it before and after."""
-    nodes = [flags.node_of(one) for one in repair or ["blocklist", "prompt_augmentation"]]
-    named = {node["use"].rpartition(".")[2].replace("_", "-"): node for node in nodes}
+    named = flags.named_nodes([flags.node_of(one) for one in repair or ["blocklist", "prompt_augmentation"]])
     looked = [flags.node_of(one) for one in seen or ["prompt.direct", "learned.zero_shot"]]
-    asked = flags.red_recipe_of(target, model, red, harm, attack, system, cases, seed, {"as-is": None, **named}, looked)
+    asked = flags.red_recipe_of(
+        target, model, red, red_model, harm, attack, system, cases, seed, {"as-is": None, **named}, looked
+    )
     _red_team(asked, out, minutes, _command())
 
 

@@ -72,6 +72,7 @@ def red_recipe_of(
     target: str,
     model: str | None,
     red: str | None,
+    red_model: str | None,
     harms: list[str] | None,
     attacks: list[str] | None,
     system: str,
@@ -95,13 +96,23 @@ def red_recipe_of(
         "model": model,
         "system": system,
         "red": red and full_path(red),
-        "harms": {node["use"].rpartition(".")[2].lower(): node for node in nodes},
+        "red_model": red_model,
+        "harms": named_nodes(nodes),
         "cases": cases,
         "seen": seen,
         "attacks": [node_of(one) for one in attacks or ["prompt.direct", "learned.zero_shot", "learned.few_shot"]],
         "repairs": repairs,
     }
     return parse_red_recipe({key: value for key, value in data.items() if value is not None})
+
+
+def named_nodes(nodes: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Nodes by the last part of their names; a name that comes again is numbered, so that none is lost."""
+    found: dict[str, dict[str, Any]] = {}
+    for node in nodes:
+        name = node["use"].rpartition(".")[2].replace("_", "-").lower()
+        found[name if name not in found else f"{name}-{sum(one.startswith(name) for one in found) + 1}"] = node
+    return found
 
 
 def node_of(text: str) -> dict[str, Any]:

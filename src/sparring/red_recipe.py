@@ -14,12 +14,14 @@ from sparring.core.attack import Attack
 from sparring.core.cases import Cases
 from sparring.core.defence import Defence
 from sparring.core.errors import InvalidSpec, NotHeldOut
+from sparring.core.judge import Judge
 from sparring.core.spec import build, check_spec, resolve
 from sparring.core.threat import ThreatModel
 from sparring.core.vital import Vital
 from sparring.domains.language.harm import Harm, joined_cases
 from sparring.domains.language.judge import ByHarm, ByReward
 from sparring.domains.language.target import Chat
+from sparring.domains.language.taxonomy import taxonomy
 from sparring.measure.limits import Limits
 
 Node = dict[str, Any]
@@ -53,6 +55,7 @@ class RedRecipe(BaseModel):
         model: which of an endpoint's models.
         system: prompt that the target works under.
         red: the red language model, named like the target; null lets the target's own base model play it.
+        red_model: which of a red endpoint's models; null for `model`.
         harms: name -> node. Everything here that takes `harms` is given them.
         cases: places for attempts per harm, for each attack.
         learn: places per harm on the training split; null for as many as `cases`.
@@ -62,6 +65,7 @@ class RedRecipe(BaseModel):
         repairs: name -> defence, or null to measure the target as it is; each starts from the same target.
         held_out: families that no repair may learn from.
         vitals: what the target must still be able to do.
+        opinions: more judges, whose rates stand beside the judge's.
         threat: what the red team may write.
         limits: repair -> what `sparring check` expects of its scorecard.
         batch: cases in flight at once.
@@ -75,6 +79,7 @@ class RedRecipe(BaseModel):
     model: str | None = None
     system: str = ""
     red: Node | str | None = None
+    red_model: str | None = None
     harms: dict[str, Node]
     cases: int = Field(default=40, ge=1)
     learn: int | None = Field(default=None, ge=1)
@@ -84,6 +89,7 @@ class RedRecipe(BaseModel):
     repairs: dict[str, Node | None] = {}
     held_out: list[str] = []
     vitals: list[Node] = _VITALS
+    opinions: list[Node] = []
     threat: Node = _THREAT
     limits: dict[str, Limits] = {}
     batch: int = Field(default=256, ge=1)
@@ -94,7 +100,15 @@ class RedRecipe(BaseModel):
             raise InvalidSpec("a red-team recipe needs harms to look for and attacks to look with.")
         if any(self.repairs.values()) and not self.seen:
             raise InvalidSpec("a repair learns from what broke the target: name the attacks that look for it in seen.")
-        nodes = [*self.harms.values(), *self.seen, *self.attacks, *self.repairs.values(), *self.vitals, self.threat]
+        nodes = [
+            *self.harms.values(),
+            *self.seen,
+            *self.attacks,
+            *self.repairs.values(),
+            *self.vitals,
+            *self.opinions,
+            self.threat,
+        ]
         for node in nodes:
             check_spec(_fill(node, dict.fromkeys(_GIVEN, "")))
         families = {
@@ -128,13 +142,26 @@ class RedRecipe(BaseModel):
         return ByHarm({name: harm.judge for name, harm in self.built_harms.items()})
 
     @property
-    def opinion(self) -> ByReward:
-        """The scorer that red language models train on, as a second judge: a gap to the first is reward hacking."""
-        return ByReward(self.built_harms)
+    def opinions_built(self) -> list[Judge]:
+        """The scorer that red language models train on (a gap to the judge is reward hacking), and the recipe's own."""
+        own = [build(node) for node in self.opinions]
+        for judge in own:
+            if not isinstance(judge, Judge):
+                raise InvalidSpec(
+                    f"an opinion is a judge, such as {{use: language.judges.word_list.garak}}; got {judge}."
+                )
+        return [ByReward(self.built_harms), *own]
 
     @property
     def taxonomy(self) -> dict[str, tuple[str, ...]]:
-        return {name: tuple(harm.taxonomy) for name, harm in self.built_harms.items()}
+        """Harm -> ids with scheme and edition."""
+        known = taxonomy()
+        return {
+            name: tuple(
+                f"{one} ({known[one].scheme}, {known[one].edition})" if one in known else one for one in harm.taxonomy
+            )
+            for name, harm in self.built_harms.items()
+        }
 
     @property
     def built_vitals(self) -> list[Vital]:

@@ -14,10 +14,13 @@ from sparring.core.book import holds_book, read_book
 from sparring.core.cases import Cases
 from sparring.core.defence import Defence
 from sparring.core.errors import InvalidCases, InvalidSpec
+from sparring.core.judge import Outcome
 from sparring.core.progress import Progress, Silent
 from sparring.core.seed import Seed
 from sparring.core.spec import build, resolve
 from sparring.domains.language.cache import ReplyCache
+from sparring.domains.language.conversation import Conversation
+from sparring.domains.language.judges.refusal import MANNERS, RefusalJudge, three_ways
 from sparring.domains.language.open import open_chat
 from sparring.domains.language.quiet import quiet
 from sparring.domains.language.target import Chat, OpenChat, Sampling
@@ -30,6 +33,7 @@ from sparring.run import remember, save_card
 
 FOUND = "found"  # the run on the training split, whose breaks the repairs learn from
 _CARD = "scorecard.json"
+_PACE = "pace.json"
 _MODEL = "model"  # the folder of a repaired model, which opens like any other
 _PROBES = 48  # replies that the estimate times
 _QUESTION = 60  # tokens that a red model spends on one valid question, the thrown-away ones included
@@ -118,7 +122,7 @@ def open_target(recipe: RedRecipe, folder: Path) -> tuple[Chat, Chat]:
     target = _opened(recipe.target, recipe)
     folder.mkdir(parents=True, exist_ok=True)
     target.cache = ReplyCache(folder / "replies.db")
-    red = target if recipe.red is None else _opened(recipe.red, recipe)
+    red = target if recipe.red is None else _opened(recipe.red, recipe, red=True)
     red.cache = target.cache
     return target, red
 
@@ -173,12 +177,29 @@ def measured(recipe: RedRecipe, target: Chat, red: Chat, name: str, folder: Path
     vitals = [vital for vital in recipe.built_vitals if vital.fits(target)]
     card = measure(
         target, recipe.open_cases("test"), recipe.built_threat, attacks=recipe.built_attacks(red), judge=recipe.judge,
-        opinions=[recipe.opinion], vitals=vitals, taxonomy=recipe.taxonomy, held_out=recipe.held_out,
+        opinions=recipe.opinions_built, vitals=vitals, taxonomy=recipe.taxonomy, held_out=recipe.held_out,
         seed=recipe.seed, batch=recipe.batch, store=Store(folder), run=name, progress=progress,
     )  # fmt: skip
     card = dataclasses.replace(card, target=name)
+    _add_manners(card)
     save_card(card, folder / name / _CARD)
     return card
+
+
+def _add_manners(card: Scorecard) -> None:
+    """Beside each attack's diversity: the shares of replies that refuse, answer safely and answer badly."""
+    judge = RefusalJudge()
+    for bout in card.attacks():
+        said = [
+            one
+            for one in card.transcripts()
+            if one.bout == bout.label and one.outcome in (Outcome.BROKEN, Outcome.HELD)
+        ]
+        if said:
+            questions = [Conversation.of(one.input).prompt for one in said]
+            refused = judge.refuses([one.reply or "" for one in said], questions)
+            manners = three_ways(refused, [one.outcome for one in said])
+            bout.survey = {**bout.survey, **{name: manners.count(name) / len(said) for name in MANNERS}}
 
 
 def replayed(recipe: RedRecipe, card: Scorecard, earlier: Path, folder: Path, progress: Progress) -> Scorecard:
@@ -213,7 +234,7 @@ def fitted(
     if minutes is not None and (folder / "recipe.json").is_file():
         begun = json.loads((folder / "recipe.json").read_text())
         return recipe.model_copy(update={key: begun[key] for key in ("cases", "learn")})
-    estimate = estimated(recipe, target)
+    estimate = estimated(recipe, target, folder)
     if minutes is not None and estimate.seconds is not None and estimate.seconds > minutes * 60:
         cases = int(recipe.cases * (minutes * 60 - estimate.fixed) / (estimate.seconds - estimate.fixed))
         if cases < 1:
@@ -231,22 +252,34 @@ def fitted(
     return recipe
 
 
-def estimated(recipe: RedRecipe, target: Chat) -> Estimate:
-    """Tokens, and seconds at the speed of a first batch (whose replies the cache keeps)."""
+def estimated(recipe: RedRecipe, target: Chat, folder: Path) -> Estimate:
+    """Tokens, and seconds at the speed of a first batch, whose replies the cache keeps and its time the folder."""
     harms, reply, targets = len(recipe.harms), target.sampling.tokens, len(recipe.repairs or [None])
     fixed = targets * _READ * len(recipe.vitals)
     fixed += sum(defence.effort * (_QUESTION + reply) for defence in recipe.built_repairs().values() if defence)
     tokens = targets * sum(_cost(node, recipe.cases * harms, harms, reply) for node in recipe.attacks)
     if any(recipe.repairs.values()):
         tokens += sum(_cost(node, (recipe.learn or recipe.cases) * harms, harms, reply) for node in recipe.seen)
+    pace = _pace(recipe, target, folder / _PACE)
+    if pace is None:
+        return Estimate(tokens + fixed, None)
+    return Estimate(tokens + fixed, _SLOWER * pace * (tokens + fixed), _SLOWER * pace * fixed)
+
+
+def _pace(recipe: RedRecipe, target: Chat, place: Path) -> float | None:
+    """Seconds per token of a first batch; a campaign that was stopped reads it again, for its replies are cached."""
+    if place.is_file():
+        return json.loads(place.read_text())
     probes = recipe.open_cases("test")[:_PROBES].inputs
     start = time.perf_counter()
     answers = target(probes)
     seconds = time.perf_counter() - start
     if target.cache is not None and seconds < _REMEMBERED * len(answers):
-        return Estimate(tokens + fixed, None)
-    each = _SLOWER * seconds / (len(answers) * reply)
-    return Estimate(tokens + fixed, each * (tokens + fixed), each * fixed)
+        return None
+    pace = seconds / (len(answers) * target.sampling.tokens)
+    with saving(place.parent):
+        place.write_text(json.dumps(pace))
+    return pace
 
 
 def _cost(node: dict[str, Any], places: int, harms: int, reply: int) -> int:
@@ -258,12 +291,15 @@ def _cost(node: dict[str, Any], places: int, harms: int, reply: int) -> int:
     return (places * turns + pool * harms) * (question + reply)
 
 
-def _opened(reference: Any, recipe: RedRecipe) -> Chat:
+def _opened(reference: Any, recipe: RedRecipe, red: bool = False) -> Chat:
+    """The target, or the red model, which works under no system prompt and may be another model of an endpoint."""
+    model = (recipe.red_model or recipe.model) if red else recipe.model
+    settings: dict[str, Any] = {
+        "model": model or "", "system": "" if red else recipe.system, "seed": recipe.seed, "completions": red,
+    }  # fmt: skip
     if isinstance(reference, dict):
-        found = build(reference)
-        return open_chat(found)
-    settings = {"model": recipe.model or "", "system": recipe.system, "seed": recipe.seed}
+        return open_chat(build(reference), **settings)
     if found := FILE.fullmatch(reference):
-        return open_chat(user_function(recipe.base / found["path"], found["function"]))
+        return open_chat(user_function(recipe.base / found["path"], found["function"]), **settings)
     inside = recipe.base / reference
     return open_chat(str(inside) if inside.exists() else reference, **settings)

@@ -22,6 +22,9 @@ SURVEY = {
     "commonest_word_share": "with the commonest word",
     "duplicates": "repeats",
     "coverage": "embedding distance",
+    "refuses": "replies that refuse",
+    "answers safely": "answer safely",
+    "answers badly": "answer badly",
 }
 
 

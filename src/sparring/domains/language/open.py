@@ -13,7 +13,13 @@ _HUB = re.compile(r"[\w-]+/[\w.-]+")
 
 
 def open_chat(
-    reference: Any, *, model: str = "", sampling: Sampling = Sampling(), system: str = "", seed: int = 0
+    reference: Any,
+    *,
+    model: str = "",
+    sampling: Sampling = Sampling(),
+    system: str = "",
+    seed: int = 0,
+    completions: bool = False,
 ) -> Chat:
     """A chat target.
 
@@ -22,10 +28,17 @@ def open_chat(
             one), `smollm2`, the address of an OpenAI-compatible endpoint, a GGUF file, a model's folder, or its
             name at the hub (owner/model).
         model: which of an endpoint's models.
+        system: prompt that it works under; not for a Chat or a function, which bring their own.
+        completions: whether an endpoint is taken to continue texts, as a red language model must.
 
     Raises:
         InvalidSpec: if it is none of these.
     """
+    if system and (isinstance(reference, Chat) or callable(reference)):
+        raise InvalidSpec(
+            "a system prompt is given to models and endpoints named as text; this target is a function or a constructor "
+            "call. Put the prompt into the function, or into the node: {use: ..., system: ...}."
+        )
     if isinstance(reference, Chat):
         return reference
     if callable(reference):
@@ -40,7 +53,7 @@ def open_chat(
 
         if not model:
             raise InvalidSpec(f"an endpoint serves several models: say which with --model NAME for {text}.")
-        return Endpoint(text, model, sampling=sampling, system=system, seed=seed)
+        return Endpoint(text, model, sampling=sampling, system=system, seed=seed, completions=completions)
     if Path(text).exists() or _HUB.fullmatch(text):
         from sparring.domains.language.local_chat import LocalChat
 

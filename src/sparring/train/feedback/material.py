@@ -137,6 +137,7 @@ class FromFailures(Defence):
         cost = asked + 3 * mixed.size + len(benign)
         step = Hardening(self.name, self.families, fitted.seconds, cost, (note,), tuple(fitted.history))
         tuned.lineage = (*target.lineage, step)
+        tuned.cache = target.cache  # whose keys tell the two apart
         return tuned
 
     def _failures(self, target: OpenChat, data: Cases) -> Failures:

@@ -26,7 +26,7 @@ class Preference(FromFailures):
     et al., 2024, arXiv:2404.19733, equation 1.
     Differs: the safe replies are written and not drawn from the model, so that without the added likelihood both
     replies would lose; half of the items are benign replies of the target's own; LoRA.
-    Cost: a reply per item, and six forwards for a pair and three for a benign item.
+    Cost: a reply per item, and six forwards for a pair and four for a benign item.
 
     Args:
         beta: strength of the pull towards the target as it was.

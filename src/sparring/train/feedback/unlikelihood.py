@@ -23,9 +23,9 @@ class Unlikelihood(FromFailures):
     Paper: Welleck et al., 2020, arXiv:1908.04319, section 5; proposed against red-teaming failures by Perez et al., 2022,
     arXiv:2202.03286, section 7.1, and not measured there.
     Differs: log(1 - p) is a difference of two logsumexps, so that its gradient does not vanish where p is near 1; tokens
-    with log p below -5 are left out; 7 of 8 items are the target's own replies to benign questions, with their
-    negative log-likelihood as retention; LoRA.
-    Cost: a reply per item, and three forwards per item.
+    with log p below -5 are left out; 7 of 8 items are the target's own replies to benign questions, held where they
+    were by the KL divergence from the target as it was; LoRA.
+    Cost: a reply per item, three forwards per item, and one more for a benign one.
     """
 
     share: float = 0.875

