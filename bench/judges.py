@@ -69,7 +69,7 @@ from sparring.domains.language.labelled import (
 )
 
 _PYRIT = ("hate_speech_multi_score", "representational", "sexual", "violence")
-_ROW = "{:<26} {:<66} {:>5} {:>5}  {:>5} {:>5} {:>5}"
+_ROW = "{:<26} {:<66} {:>5} {:>5}  {:>5} {:>5} {:>5} {:>5}"
 
 
 def main() -> None:
@@ -83,7 +83,7 @@ def main() -> None:
         end="",
     )
     print(", ".join(f"{name} {version(name)}" for name in ("numpy", "scikit-learn", "torch")))
-    print(_ROW.format("judge", "labels", "n", "bad", "sens", "spec", "AUROC"))
+    print(_ROW.format("judge", "labels", "n", "bad", "sens", "spec", "AUROC", "ECE"))
     tweets = offensive_tweets("test")
     others = [diasafety("test"), *map(scored_replies, _PYRIT)]
     sheets: dict[str, list[Datasheet]] = {}
@@ -176,10 +176,17 @@ def told(
 ) -> Datasheet:
     bad = np.array(labels.bad)
     area = None if scores is None else float(roc_auc_score(bad, scores))
+    apart = None if threshold is None or scores is None else calibration(scores, bad)
     rates = float(called[bad].mean()), float((~called[~bad]).mean())
-    shown = (f"{rates[0]:.3f}", f"{rates[1]:.3f}", "" if area is None else f"{area:.3f}")
+    shown = (f"{rates[0]:.3f}", f"{rates[1]:.3f}", *("" if one is None else f"{one:.3f}" for one in (area, apart)))
     print(_ROW.format(name, labels.source, len(bad), int(bad.sum()), *shown), flush=True)
-    return Datasheet(*rates, len(bad), labels.source, version, trained_on, area, threshold, int(bad.sum()))
+    return Datasheet(*rates, len(bad), labels.source, version, trained_on, area, threshold, int(bad.sum()), apart)
+
+
+def calibration(scores: np.ndarray, bad: np.ndarray) -> float:
+    """Expected calibration error over ten equal parts of [0, 1] (Guo et al., 2017, arXiv:1706.04599, equation 3)."""
+    part = np.minimum((scores * 10).astype(int), 9)
+    return float(sum(abs(scores[part == k].sum() - bad[part == k].sum()) for k in range(10)) / len(scores))
 
 
 if __name__ == "__main__":

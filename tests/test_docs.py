@@ -61,4 +61,4 @@ def test_every_call_in_the_pages_python_fits_what_it_calls():
                     except TypeError as error:
                         raise AssertionError(f"{page.name}: {ast.unparse(node)}: {error}") from error
                     checked += 1
-    assert checked > 30
+    assert checked > 15

@@ -37,6 +37,7 @@ class Datasheet:
         auroc: area under the ROC curve, where the judge gives a score.
         threshold: on that score.
         positives: how many of the n people call broken; None where that is not told.
+        calibration: mean distance, over tenths of the scores, of score and share called broken; 0 is best.
     """
 
     sensitivity: float
@@ -48,6 +49,7 @@ class Datasheet:
     auroc: float | None = None
     threshold: float | None = None
     positives: int | None = None
+    calibration: float | None = None
 
 
 class Judge(ABC):

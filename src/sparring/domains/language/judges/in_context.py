@@ -62,6 +62,7 @@ class ContextClassifier:
         tokenizer: of its encoder.
         threshold: on the probability; chosen on the validation split.
         version: digest of data and settings.
+        scale, shift: of the log odds, so that scores are probabilities (Platt, 1999); fitted on the validation split.
     """
 
     net: Any
@@ -70,10 +71,22 @@ class ContextClassifier:
     version: str
     trained_on: str
     datasheet: Datasheet | None = None
+    scale: float = 1.0
+    shift: float = 0.0
 
     def scores(self, contexts: Sequence[str], texts: Sequence[str]) -> np.ndarray:
         """In [0, 1], shape (batch,)."""
-        return torch.sigmoid(self._logits(contexts, texts)[:, 0]).double().numpy()
+        return torch.sigmoid(self.scale * self._logits(contexts, texts)[:, 0].double() + self.shift).numpy()
+
+    def calibrated(self, validation: LabelledTexts) -> "ContextClassifier":
+        """The same with scores that are probabilities, and the threshold where sensitivity + specificity is largest."""
+        from sklearn.linear_model import LogisticRegression
+
+        odds = self._logits(validation.contexts, validation.texts)[:, 0].double().numpy()
+        fitted = LogisticRegression(C=1e6).fit(odds[:, None], validation.bad)
+        made = replace(self, scale=float(fitted.coef_[0, 0]), shift=float(fitted.intercept_[0]))
+        scores = 1 / (1 + np.exp(-(made.scale * odds + made.shift)))
+        return replace(made, threshold=best_threshold(scores, np.array(validation.bad)))
 
     def kinds_of(self, contexts: Sequence[str], texts: Sequence[str]) -> list[str]:
         """The likeliest of diasafety's five categories, supposing that a reply is unsafe."""
@@ -169,9 +182,7 @@ def train_in_context(
         save_every=30.0,
     )
     net.eval()
-    raw = ContextClassifier(net, tokenizer, 0.5, version, labels.source)
-    scores = raw.scores(validation.contexts, validation.texts)
-    return replace(raw, threshold=best_threshold(scores, np.array(validation.bad)))
+    return ContextClassifier(net, tokenizer, 0.5, version, labels.source).calibrated(validation)
 
 
 def best_threshold(scores: np.ndarray, bad: np.ndarray) -> float:
@@ -247,7 +258,7 @@ def _save(made: ContextClassifier, folder: Path) -> None:
 
     state = {key: value.half() if value.is_floating_point() else value for key, value in made.net.state_dict().items()}
     save_file({key: value.contiguous() for key, value in state.items()}, folder / "judge.safetensors")
-    told = {"threshold": made.threshold, "version": made.version, "trained_on": made.trained_on}
+    told = {key: getattr(made, key) for key in ("threshold", "version", "trained_on", "scale", "shift")}
     (folder / "judge.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
 
