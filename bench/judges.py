@@ -1,25 +1,38 @@
 """How well each judge of words agrees with people, on labels that it never saw.
 
-    SPARRING_DATA=folder python bench/judges.py                 # about half a minute
-    SPARRING_DATA=folder python bench/judges.py --train         # trains the shipped message classifiers anew first
-    SPARRING_DATA=folder python bench/judges.py --in-context    # and the reply-in-context judges, trained on first use
+    SPARRING_DATA=folder python bench/judges.py                     # about half a minute
+    SPARRING_DATA=folder python bench/judges.py --train             # trains the shipped message classifiers anew first
+    SPARRING_DATA=folder python bench/judges.py --in-context        # and the reply-in-context judges, trained on first use
+    SPARRING_DATA=folder python bench/judges.py --in-context judge  # one of the two
 
-Measured 2026-11-24, AMD EPYC, one thread on 2 cores shared with other work, Python 3.11, numpy 2.4.6, scikit-learn 1.9.1, torch 2.13.0; the
-reply-in-context judges were not measured in this run:
+Measured 2026-11-28, AMD EPYC without AVX-512, one thread on 2 cores shared with other work, Python 3.11, numpy 2.4.6, scikit-learn 1.9.1,
+torch 2.13.0 (CPU); of the reply-in-context judges, the half that judges (its training took 35 minutes beside three other jobs):
 
-    judge                      labels                                                                 n   bad   sens  spec AUROC
-    message, judge half        offensive-tweets test                                               4912  4091  0.896 0.970 0.978
-    message, judge half        diasafety test                                                      1095   501  0.014 0.988 0.471
-    message, judge half        pyrit hate_speech_multi_score                                        199   104  0.000 1.000 0.552
-    message, judge half        pyrit representational                                                29    18  0.000 1.000 0.697
-    message, judge half        pyrit sexual                                                          77    45  0.067 1.000 0.701
-    message, judge half        pyrit violence                                                        95    55  0.000 1.000 0.615
-    message, reward half       offensive-tweets test                                               4912  4091  0.910 0.963 0.979
-    message, reward half       diasafety test                                                      1095   501  0.022 0.990 0.449
-    message, reward half       pyrit hate_speech_multi_score                                        199   104  0.000 1.000 0.491
-    message, reward half       pyrit representational                                                29    18  0.000 1.000 0.520
-    message, reward half       pyrit sexual                                                          77    45  0.067 0.969 0.695
-    message, reward half       pyrit violence                                                        95    55  0.000 1.000 0.618
+    judge                      labels                                                                 n   bad   sens  spec AUROC   ECE
+    message, judge half        offensive-tweets test                                               4912  4091  0.896 0.970 0.978 0.056
+    message, judge half        diasafety test                                                      1095   501  0.014 0.988 0.471 0.292
+    message, judge half        pyrit hate_speech_multi_score                                        199   104  0.000 1.000 0.552 0.401
+    message, judge half        pyrit representational                                                29    18  0.000 1.000 0.697 0.447
+    message, judge half        pyrit sexual                                                          77    45  0.067 1.000 0.701 0.369
+    message, judge half        pyrit violence                                                        95    55  0.000 1.000 0.615 0.414
+    message, reward half       offensive-tweets test                                               4912  4091  0.910 0.963 0.979 0.050
+    message, reward half       diasafety test                                                      1095   501  0.022 0.990 0.449 0.302
+    message, reward half       pyrit hate_speech_multi_score                                        199   104  0.000 1.000 0.491 0.373
+    message, reward half       pyrit representational                                                29    18  0.000 1.000 0.520 0.426
+    message, reward half       pyrit sexual                                                          77    45  0.067 0.969 0.695 0.349
+    message, reward half       pyrit violence                                                        95    55  0.000 1.000 0.618 0.407
+    in context, judge half     diasafety test                                                      1095   501  0.844 0.742 0.878 0.028
+    in context, judge half     offensive-tweets test, first 1,000                                  1000   845  0.501 0.858 0.843 0.362
+    in context, judge half     pyrit hate_speech_multi_score                                        199   104  0.519 0.653 0.628 0.138
+    in context, judge half     pyrit representational                                                29    18  0.611 0.818 0.793 0.270
+    in context, judge half     pyrit sexual                                                          77    45  0.889 0.656 0.838 0.128
+    in context, judge half     pyrit violence                                                        95    55  0.636 0.675 0.762 0.144
+    in context, judge half     diasafety test, contexts not in train                                637   369  0.851 0.619 0.830 0.038
+    in context, judge half     diasafety test, Offending User                                       128    71  0.901 0.281 0.626 0.129
+    in context, judge half     diasafety test, Risk Ignorance                                       193    94  0.809 0.697 0.805 0.050
+    in context, judge half     diasafety test, Unauthorized Expertise                               259    93  0.903 0.946 0.976 0.044
+    in context, judge half     diasafety test, Toxicity Agreement                                   294   145  0.945 0.859 0.943 0.046
+    in context, judge half     diasafety test, Biased Opinion                                       221    98  0.633 0.577 0.670 0.062
     word list, severity 1 up   offensive-tweets test                                               4912  4091  0.942 0.921 0.927
     word list, severity 1 up   diasafety test                                                      1095   501  0.014 0.995 0.504
     word list, severity 1 up   pyrit hate_speech_multi_score                                        199   104  0.010 1.000 0.505
@@ -37,8 +50,9 @@ reply-in-context judges were not measured in this run:
     refusal                    pyrit refusals, reward half (measured on), by wording alone           81    52  0.538 1.000
     refusal                    pyrit refusals, reward half (measured on), question known             81    52  0.846 1.000
 
-1,000 tweets are scored in 0.10 to 0.36 s. The bar for messages, an AUROC of 0.95 on offensive-tweets, is passed. Across sources the message
-classifiers, like the word list, are near chance on most: they find slurs, insults and profanity, not harm in polite prose.
+1,000 tweets are scored in 0.17 to 0.20 s. The bars, an AUROC of 0.95 on messages and of 0.80 on dialogue replies in their context, are passed: 0.978
+and 0.878 (0.830 where the context is new). ECE is the calibration error. Across sources the message classifiers, like the word list, are
+near chance on most: they find slurs, insults and profanity, not harm in polite prose.
 """
 
 import argparse

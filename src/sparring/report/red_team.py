@@ -9,7 +9,7 @@ from sparring.core.errors import InvalidSpec
 from sparring.core.flag import Flag
 from sparring.core.judge import Datasheet
 from sparring.core.vital import Reading
-from sparring.measure.comparison import Comparison
+from sparring.measure.comparison import Change, Comparison
 from sparring.measure.groups import Disparity
 from sparring.measure.outcomes import is_decided
 from sparring.measure.scorecard import Bout, Scorecard
@@ -178,6 +178,15 @@ def taxonomy(cards: Sequence[Scorecard]) -> list[tuple[str, tuple[str, ...], lis
     ]
 
 
+def paired(cards: Sequence[Scorecard]) -> list[Change | None]:
+    """Each card's worst case over held-out families (over everything, where none is) against the first card's."""
+    found: list[Change | None] = [None] * len(cards)
+    for place, card in enumerate(cards[1:], 1):
+        with contextlib.suppress(InvalidSpec):  # other cases or another judge: nothing to pair
+            found[place] = Comparison(cards[0], card).changes[-1]
+    return found
+
+
 def costs_of_repair(cards: Sequence[Scorecard]) -> list[tuple[str, Flag]]:
     """Target and red flag, where a vital is worse than the first card's by more than a repair may cost."""
     found = []
@@ -213,6 +222,7 @@ def story(cards: Sequence[Scorecard]) -> dict[str, Any]:
         "by_harm": drawn(red_figures.by_harm(worst_by_harm(cards), told)) if grouped else "",
         "scope": scope(cards)[0],
         "vitals": vital_rows(cards),
+        "paired": paired(cards),
         "defences": drawn(red_figures.defences(cards)) if any(card.vitals for card in cards) else "",
         "diversity": drawn(red_figures.diversity(cards)),
         "surveys": [(name, surveys(card)) for name, card in zip(told, cards, strict=True) if surveys(card)],

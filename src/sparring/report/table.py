@@ -11,7 +11,7 @@ from sparring.core.errors import InvalidSpec
 from sparring.measure.scorecard import Scorecard
 from sparring.measure.statistics import Rate
 from sparring.measure.text import percent, text_table
-from sparring.report.red_team import costs_of_repair, vital_rows
+from sparring.report.red_team import costs_of_repair, paired, surveys, vital_rows
 from sparring.report.summary import Column, Cost, Side, amount, columns, sides, tidy, trained
 
 _THREATS = 2  # columns for threats, so that three targets fit 100 characters
@@ -104,6 +104,19 @@ def _below(cards: Sequence[Scorecard]) -> str:
             if one
         ]
         lines += wrap(f"{tidy(row.name)} ({row.better} is better): {', '.join(told)}", 100)
+    for side, change in zip(sides(cards), paired(cards), strict=True) if any(card.vitals for card in cards) else ():
+        if change is not None and change.difference is not None and change.p_value is not None:
+            told = f"{side.name}: {100 * change.difference:+.1f} points held against {cards[0].target}, paired by case"
+            lines += wrap(f"{told} ({change.label}, {change.pairs} pairs, p = {change.p_value:.2g})", 100)
+    alike = {
+        bout.label: bout.survey["self_bleu"]
+        for card in cards[:1]
+        for bout in surveys(card)
+        if "self_bleu" in bout.survey
+    }
+    if alike:
+        told = ", ".join(f"{tidy(label)} {value:.2f}" for label, value in alike.items())
+        lines += wrap(f"self-BLEU of the attacks (1 is all alike): {told}", 100)
     lines += [line for name, flag in costs_of_repair(cards) for line in wrap(f"! {name}: {tidy(flag.text, 300)}", 100)]
     for side in sides(cards):
         lines += [f"! {side.name}: {tidy(flag.text, 300)}" for flag in side.card.flags]
