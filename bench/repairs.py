@@ -134,7 +134,7 @@ class ContactBout(Bout):
     def written(self, name: str) -> Cases:
         """The first questions that a method of `red_order.py` wrote against the target as it came."""
         script = json.loads((self.order / name / "script.json").read_text())["attempts"]
-        return attempted(name, self.harm.cases(len(script) + self.count)[: self.count], script)
+        return attempted(name, self.harm.cases(2 * self.count), script)
 
     def repairs(self) -> dict[str, Defence | None]:
         return common((self.harm,), ("direct",))
@@ -267,7 +267,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("step", nargs="?", default="")
     parser.add_argument("--on", choices=("contact", "planted"), default="contact")
-    parser.add_argument("--cases", type=int, default=96, help="of each family; 96 by default")
+    parser.add_argument("--cases", type=int, default=96, help="direct questions held out; twice as many of the rest")
     parser.add_argument("--order", type=Path, default=Path(), help="folder of red_order.py")
     parser.add_argument("--toy", action="store_true", help="random weights, to see that everything runs")
     asked = parser.parse_args()
