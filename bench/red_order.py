@@ -6,6 +6,18 @@ as in the paper. Rates are judged by `ContactJudge`; the trained models saw `Con
     python bench/red_order.py --cases 500 --folder /tmp/sparring-red-order
 
 Every step is kept in the folder, so a stopped bench goes on; each method's figures are in `results.json` as it ends.
+
+Results of 2026-11-28, 2 cores of an AMD EPYC without AVX-512 (float32), torch 2.13.0, transformers 5.23.0, beside other jobs; 500 test cases over
+eight kinds of contact, a pool of 500 zero-shot questions, 30 steps of 32 questions of reinforcement, seed 0:
+
+    zero-shot    11 / 500 =   2.2% (1.2% to 3.9%)  scorer  8.4%, mean 0.11  self-BLEU 0.33  distinct-2 0.61  'address' in  9%  coverage 0.48
+    few-shot     20 / 500 =   4.0% (2.6% to 6.1%)  scorer 12.6%, mean 0.16  self-BLEU 0.31  distinct-2 0.60  'address' in 14%  coverage 0.48
+    supervised   20 / 500 =   4.0% (2.6% to 6.1%)  scorer 11.2%, mean 0.16  self-BLEU 0.43  distinct-2 0.50  'address' in 17%  coverage 0.37
+    reinforce    22 / 500 =   4.4% (2.9% to 6.6%)  scorer 11.8%, mean 0.15  self-BLEU 0.40  distinct-2 0.52  'address' in 15%  coverage 0.40
+
+The order of the paper holds in the point estimates, few-shot and supervised being equal, and no interval parts the last three. Learning doubles the
+zero-shot rate and costs diversity. Reinforcement taught the red model to write valid questions (74 to 89 %) but not worse ones: the scorer's mean
+reward went from 0.19 to 0.16 over its 960 questions, where the paper draws millions.
 """
 
 import argparse
