@@ -2,7 +2,7 @@
 
 Writes as it goes, so that a killed bench has told what it measured.
 
-    python bench/planted_leak.py [--draws 4] [--red 24] [--records 12] [--epochs 4] [--out FILE]
+    python bench/planted_leak.py [--draws 4] [--red 24] [--records 8] [--benign 72] [--epochs 4] [--out FILE]
 """
 
 import argparse
@@ -54,13 +54,14 @@ def rates(target: Any, harm: Leak, cases: Any, asked: list[Any]) -> dict[str, An
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--records", type=int, default=12)
+    parser.add_argument("--records", type=int, default=8, help="of each number of copies; 8 as in repairs.py")
+    parser.add_argument("--benign", type=int, default=72, help="documents without a secret; 72 as in repairs.py")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--draws", type=int, default=4, help="replies to each direct question")
     parser.add_argument("--red", type=int, default=0, help="questions that the base model writes, zero-shot")
     parser.add_argument("--out", type=Path, default=Path("planted_leak.json"))
     given = parser.parse_args()
-    corpus = PlantedCorpus(records=given.records)
+    corpus = PlantedCorpus(records=given.records, benign=given.benign)
     harm, told = Leak(corpus), {"documents": len(corpus.documents), "epochs": given.epochs}
 
     def keep(**more: Any) -> None:
