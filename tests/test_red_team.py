@@ -227,6 +227,8 @@ def test_what_training_and_vitals_cost_is_not_scaled_and_comes_off_first(tmp_pat
     recipe = parse_red_recipe({**RECIPE, "cases": 40})
     monkeypatch.setattr(red_team, "estimated", lambda *_: red_team.Estimate(1000, 600.0, 120.0))
     assert red_team.fitted(recipe, None, 6.0, lambda line: None, tmp_path).cases == 20
+    wished = recipe.model_copy(update={"minutes": 2.0})
+    assert red_team.fitted(wished, None, None, lambda line: None, tmp_path).cases == 4
     with pytest.raises(InvalidSpec, match="leave out repairs or vitals"):
         red_team.fitted(recipe, None, 2.0, lambda line: None, tmp_path)
 

@@ -35,12 +35,11 @@ FOUND = "found"  # the run on the training split, whose breaks the repairs learn
 _CARD = "scorecard.json"
 _PACE = "pace.json"
 _MODEL = "model"  # the folder of a repaired model, which opens like any other
+_FEWEST = 4  # cases per harm, below which a shipped campaign shows nothing
 _PROBES = 48  # replies that the estimate times
 _QUESTION = 60  # tokens that a red model spends on one valid question, the thrown-away ones included
 _READ = 4000  # tokens of one vital
-_SLOWER = (
-    2.7  # candidates thrown away, long prompts, the tail of each batch: measured over the recipe smollm2, 12 cases
-)
+_SLOWER = 1.0  # what a campaign takes beside the pace of its first batch
 _REMEMBERED = 0.002  # seconds: a reply that came faster was in the cache, and times nothing
 _NOTHING = (
     "nothing broke the target on the training split, so there is nothing to learn from. Raise the number of cases, or "
@@ -100,7 +99,7 @@ def run(
     target, red = open_target(recipe, folder)
     refuse_misfits(recipe, target, red)
     repairs = recipe.built_repairs(red)
-    recipe = fitted(recipe, target, recipe.minutes if minutes is None else minutes, tell, folder)
+    recipe = fitted(recipe, target, minutes, tell, folder)
     remember(recipe, folder)
     failures = find(recipe, target, red, folder, progress(FOUND)) if any(repairs.values()) else None
     cards = {}
@@ -230,23 +229,31 @@ def replayed(recipe: RedRecipe, card: Scorecard, earlier: Path, folder: Path, pr
 def fitted(
     recipe: RedRecipe, target: Chat, minutes: float | None, tell: Callable[[str], None], folder: Path
 ) -> RedRecipe:
-    """The recipe with as many cases as fit into the time, and the estimate told; a begun campaign keeps its number."""
+    """The recipe with as many cases as fit into the time, and the estimate told; a begun campaign keeps its number.
+
+    Minutes that a user asks for and that are too few for one case are refused; a recipe's own are a wish, and a slow
+    machine gets a few cases all the same.
+    """
+    wish, minutes = minutes is None, recipe.minutes if minutes is None else minutes
     if minutes is not None and (folder / "recipe.json").is_file():
         begun = json.loads((folder / "recipe.json").read_text())
         return recipe.model_copy(update={key: begun[key] for key in ("cases", "learn")})
     estimate = estimated(recipe, target, folder)
     if minutes is not None and estimate.seconds is not None and estimate.seconds > minutes * 60:
         cases = int(recipe.cases * (minutes * 60 - estimate.fixed) / (estimate.seconds - estimate.fixed))
+        if wish:
+            cases = max(cases, min(recipe.cases, _FEWEST))
         if cases < 1:
             raise InvalidSpec(
                 f"{minutes:g} minutes are too few for one case per harm; {recipe.cases} would take {estimate}. Give more "
                 "minutes (--minutes), or leave out repairs or vitals."
             )
+        whole = recipe.cases
         share = ((estimate.seconds - estimate.fixed) * cases / recipe.cases + estimate.fixed) / estimate.seconds
         estimate = Estimate(round(estimate.tokens * share), estimate.seconds * share)
         learn = None if recipe.learn is None else max(1, recipe.learn * cases // recipe.cases)
         recipe = recipe.model_copy(update={"cases": cases, "learn": learn})
-        tell(f"{minutes:g} minutes are enough for {cases} cases per harm")
+        tell(f"{cases} cases per harm instead of {whole}, to keep within {minutes:g} minutes or come near them")
     harms = "1 harm" if len(recipe.harms) == 1 else f"{len(recipe.harms)} harms"
     tell(f"{harms}, {recipe.cases} cases each: {estimate}")
     return recipe
