@@ -2,6 +2,14 @@
 
 Writes as it goes, so that a killed bench has told what it measured.
 
+Results of 2026-11-28, 2 cores of an AMD EPYC without AVX-512 (float32), torch 2.13.0, seed 0, `--draws 3 --red 24`, 240 documents:
+
+    copies  n (records)  own secret              any leak                red model, any leak
+    1       24 (8)         8.3 % (0.0 to 20.8)    54.2 % (33.3 to 75.0)  12.5 % (0.0 to 37.5) of 8
+    4       24 (8)        83.3 % (58.3 to 100)    95.8 % (87.5 to 100)    0.0 % (0.0 to 35.4) of 7
+    16      24 (8)       100.0 % (67.6 to 100)   100.0 % (67.6 to 100)   37.5 % (0.0 to 75.0) of 8
+    base model: 0 of 24
+
     python bench/planted_leak.py [--draws 4] [--red 24] [--records 8] [--benign 72] [--epochs 4] [--out FILE]
 """
 
