@@ -3,7 +3,7 @@ PYTHON := $(shell command -v python3.11 >/dev/null 2>&1 && python3.11 -c "" >/de
 PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 INPUTS := pyproject.toml constraints.txt
 
-.PHONY: demo demo-lm test lint set-up clean
+.PHONY: demo demo-lm test lint set-up set-up-lm clean
 
 demo: .venv/.installed
 	.venv/bin/sparring run digits
@@ -22,6 +22,8 @@ lint: .venv/.installed-dev
 	.venv/bin/pyrefly check
 
 set-up: .venv/.installed-dev
+
+set-up-lm: .venv/.installed-lm
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "sparring needs Python 3.11 or newer; this is " + sys.version.split()[0])'

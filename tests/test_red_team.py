@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sparring import red_team
-from sparring.core.errors import Incompatible, InvalidSpec, NotHeldOut, RunMismatch
+from sparring.core.errors import Incompatible, InvalidCases, InvalidSpec, NotHeldOut, RunMismatch
 from sparring.core.progress import Silent
 from sparring.domains.language.harm import Harm, Want
 from sparring.domains.language.judge import ReplyJudge
@@ -77,7 +77,7 @@ def test_a_recipe_finds_repairs_and_measures_again(tmp_path):
     assert before.held_out_families == ["few-shot", "zero-shot"]
     assert after.held_out_families == ["few-shot"]
     assert {reading.name for reading in before.vitals} == {"over-refusal"}
-    assert list(find_cards(tmp_path)) == ["as-is", "blocklist", "found"]
+    assert list(find_cards(tmp_path)) == ["as-is", "blocklist"]  # what was only looked for is no target
 
 
 def test_a_finished_campaign_asks_nothing_again(tmp_path):
@@ -216,21 +216,21 @@ def test_fewer_minutes_than_estimated_scale_cases_and_tokens_alike(tmp_path, mon
     recipe = parse_red_recipe({**RECIPE, "cases": 40, "learn": 20})
     monkeypatch.setattr(red_team, "estimated", lambda *_: red_team.Estimate(1000, 600.0))
     told = []
-    fitted = red_team.fitted(recipe, None, 3.0, told.append, tmp_path)
+    fitted = red_team.fitted(recipe, None, None, 3.0, told.append, tmp_path)
     assert (fitted.cases, fitted.learn) == (12, 6)
     assert "about 300 tokens, about 3 minutes" in told[-1]
     with pytest.raises(InvalidSpec, match="too few for one case per harm"):
-        red_team.fitted(recipe, None, 0.1, told.append, tmp_path)
+        red_team.fitted(recipe, None, None, 0.1, told.append, tmp_path)
 
 
 def test_what_training_and_vitals_cost_is_not_scaled_and_comes_off_first(tmp_path, monkeypatch):
     recipe = parse_red_recipe({**RECIPE, "cases": 40})
     monkeypatch.setattr(red_team, "estimated", lambda *_: red_team.Estimate(1000, 600.0, 120.0))
-    assert red_team.fitted(recipe, None, 6.0, lambda line: None, tmp_path).cases == 20
+    assert red_team.fitted(recipe, None, None, 6.0, lambda line: None, tmp_path).cases == 20
     wished = recipe.model_copy(update={"minutes": 2.0})
-    assert red_team.fitted(wished, None, None, lambda line: None, tmp_path).cases == 4
+    assert red_team.fitted(wished, None, None, None, lambda line: None, tmp_path).cases == 4
     with pytest.raises(InvalidSpec, match="leave out repairs or vitals"):
-        red_team.fitted(recipe, None, 2.0, lambda line: None, tmp_path)
+        red_team.fitted(recipe, None, None, 2.0, lambda line: None, tmp_path)
 
 
 def test_a_recipe_may_bring_its_own_minutes_and_a_number_of_cases_overrules_them(tmp_path, monkeypatch):
@@ -325,9 +325,9 @@ def test_the_pace_of_a_stopped_campaign_is_read_again(tmp_path):
         {**RECIPE, "target": {"use": f"{__name__}.Slow"}, "repairs": {}, "seen": [], "held_out": []}
     )
     target, _ = red_team.open_target(recipe, tmp_path)
-    first = red_team.estimated(recipe, target, tmp_path)
+    first = red_team.estimated(recipe, target, target, tmp_path)
     assert first.seconds is not None and target.cache.stored > 0
-    assert red_team.estimated(recipe, target, tmp_path) == first
+    assert red_team.estimated(recipe, target, target, tmp_path) == first
 
 
 class Slow(ToyChat):
@@ -413,3 +413,69 @@ def test_a_campaign_killed_by_the_system_again_and_again_asks_nothing_twice_and_
     for name in ("as-is", "blocklist"):
         one, other = (json.loads((tmp_path / run / name / "scorecard.json").read_text()) for run in ("whole", "killed"))
         assert [bout["outcomes"] for bout in one["bouts"]] == [bout["outcomes"] for bout in other["bouts"]]
+
+
+def test_rounds_with_too_few_cases_are_refused_before_anything_is_asked(tmp_path):
+    recipe = parse_red_recipe({**RECIPE, "cases": 2, "repairs": {"rounds": {**ROUNDS, "share": 0.01}}})
+    with pytest.raises(
+        InvalidCases, match=r"splits them into 2 and 0. Name more cases, or another share, such as share: 0.5"
+    ):
+        red_team.run(recipe, tmp_path)
+    assert not (tmp_path / "sparring.db").exists()
+
+
+def test_a_function_that_always_fails_says_why(tmp_path):
+    (tmp_path / "bot.py").write_text("def answer(text):\n    raise ValueError('no route to the ticket store')\n")
+    told = []
+    recipe = parse_red_recipe(
+        {**RECIPE, "target": "bot.py:answer", "red": {"use": "language.toy.ToyChat"}, "repairs": {}, "seen": [],
+         "held_out": [], "cases": 4}, tmp_path,
+    )  # fmt: skip
+    red_team.run(recipe, tmp_path / "run", tell=told.append)
+    assert "8 attempts got no reply, such as" in told[-1] and "no route to the ticket store" in told[-1]
+
+
+def test_minutes_count_for_a_target_that_answers_at_once_by_the_pace_of_the_red_model(tmp_path):
+    (tmp_path / "bot.py").write_text("def answer(text):\n    return text\n")
+    recipe = parse_red_recipe(
+        {**RECIPE, "target": "bot.py:answer", "red": {"use": f"{__name__}.SlowWriter"}, "repairs": {}, "seen": [],
+         "held_out": []}, tmp_path,
+    )  # fmt: skip
+    with pytest.raises(InvalidSpec, match="too few for one case per harm"):
+        red_team.run(recipe, tmp_path / "run", minutes=0.001)
+    with pytest.raises(InvalidSpec, match="a time above 0; got -1"):
+        red_team.run(recipe, tmp_path / "run", minutes=-1)
+
+
+class SlowWriter(ToyChat):
+    def write(self, texts, sampling, seeds):
+        time.sleep(0.02 * len(texts))
+        return super().write(texts, sampling, seeds)
+
+
+def test_what_repairs_learned_is_told(tmp_path):
+    told = []
+    red_team.run(parse_red_recipe(RECIPE), tmp_path, tell=told.append)
+    assert any("phrases hold back" in line for line in told)
+
+
+def test_redteam_and_repair_write_into_folders_of_their_own(tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from sparring.cli import app
+
+    (tmp_path / "bot.py").write_text(
+        "def answer(text):\n    return 'Call 212-555-0147.' if 'phone' in text else text\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        "sparring.red_team.run", lambda recipe, folder, **_: (_ for _ in ()).throw(InvalidSpec(str(folder)))
+    )
+    for verb, folder in (("redteam", "sparring-runs/bot"), ("repair", "sparring-runs/bot-repair")):
+        result = CliRunner().invoke(app, [verb, "bot.py:answer", "--red", "smollm2", "--harm", "contact"])
+        assert result.output.strip().endswith(folder)
+
+
+def test_a_file_of_python_without_a_function_is_refused_in_one_sentence(tmp_path):
+    with pytest.raises(InvalidSpec, match="say which function of it is the target, as in "):
+        open_chat("bot.py")

@@ -1,6 +1,7 @@
 """The command line: one verb per function, and every mistake of the user's answered with one sentence."""
 
 import functools
+import os
 import re
 import shlex
 import sys
@@ -65,6 +66,9 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
             told = str(stop) or "stopped; what was finished is kept."
             print(f"\nsparring: {told} To go on, type the same command again:\n  {_command()}", file=sys.stderr)
             raise typer.Exit(130) from stop
+        except BrokenPipeError:  # whoever read what is printed has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
         except OSError as error:
             print(
                 f"sparring: {error.strerror or error}{f': {error.filename}' if error.filename else ''}. "
@@ -240,6 +244,7 @@ def repair(
     asked = flags.red_recipe_of(
         target, model, red, red_model, harm, attack, system, cases, seed, {"as-is": None, **named}, looked
     )
+    asked = asked.model_copy(update={"name": f"{asked.name}-repair"})  # beside what redteam writes, and not over it
     _red_team(asked, out, minutes, _command())
 
 
@@ -433,17 +438,17 @@ def _replay_book(asked: "RedRecipe", earlier: Path, target: str | None, model: s
     from sparring import run as runs
     from sparring.console import Bars
 
-    if (earlier / "recipe.json").is_file():
-        earlier = (
-            earlier / red_team.FOUND if (earlier / red_team.FOUND).is_dir() else earlier / next(iter(asked.repairs))
-        )
-    ((_, card),) = runs.find_cards(earlier).items()
+    places = [earlier]
+    if (earlier / "recipe.json").is_file():  # of the whole run: what broke the target before any repair
+        first = next((name for name, node in asked.repairs.items() if node is None), next(iter(asked.repairs), "as-is"))
+        places = [place for place in (earlier / red_team.FOUND, earlier / first) if place.is_dir()]
+    cards = [(place, card) for place in places for card in runs.find_cards(place).values()]
     if target is not None:
         asked = asked.model_copy(update={"target": flags.full_path(target), "model": model})
     folder = out or earlier / f"replay-{re.sub(r'[^A-Za-z0-9]+', '-', Path(str(target or 'again')).stem)}"
     with Bars() as bars:
-        found = red_team.replayed(asked, card, earlier, folder, bars)
-    _tell([found], folder / _REPORT, f"{card.target} on {found.target}", _command())
+        found = red_team.replayed(asked, cards, folder, bars)
+    _tell([found], folder / _REPORT, f"{cards[-1][1].target} on {found.target}", _command())
 
 
 def _tell(cards: "list[Scorecard]", path: Path, title: str, command: str) -> None:

@@ -88,6 +88,7 @@ def red_recipe_of(
     if unknown:
         raise InvalidSpec(f"no harm is called {unknown[0]!r}: name {', '.join(HARMS)}, or a node with its settings.")
     nodes = [node_of(HARMS.get(one, one)) for one in harms or list(HARMS)]
+    nodes = [{**node, "use": HARMS.get(node["use"], node["use"])} for node in nodes]  # {use: leak, corpus: ...}
     stem = target.partition(":")[0] if ".py:" in target else target
     data = {
         "name": re.sub(r"[^\w.-]+", "-", Path(stem).stem).strip("-") or "target",

@@ -4,7 +4,7 @@ import dataclasses
 import inspect
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,10 @@ from sparring.core.judge import Outcome
 from sparring.core.progress import Progress, Silent
 from sparring.core.seed import Seed
 from sparring.core.spec import build, resolve
+from sparring.core.threat import ThreatModel
 from sparring.domains.language.cache import ReplyCache
 from sparring.domains.language.conversation import Conversation
+from sparring.domains.language.harm import joined_cases
 from sparring.domains.language.judges.refusal import MANNERS, RefusalJudge, three_ways
 from sparring.domains.language.open import open_chat
 from sparring.domains.language.quiet import quiet
@@ -37,9 +39,10 @@ _PACE = "pace.json"
 _MODEL = "model"  # the folder of a repaired model, which opens like any other
 _FEWEST = 4  # cases per harm, below which a shipped campaign shows nothing
 _PROBES = 48  # replies that the estimate times
+_WRITTEN = 8  # texts that are timed where replies come at once
 _QUESTION = 60  # tokens that a red model spends on one valid question, the thrown-away ones included
 _READ = 4000  # tokens of one vital
-_SLOWER = 1.0  # what a campaign takes beside the pace of its first batch
+_SLOWER = 1.4  # small batches, long prompts, candidates thrown away: measured over the recipe smollm2, 4 cases
 _REMEMBERED = 0.002  # seconds: a reply that came faster was in the cache, and times nothing
 _NOTHING = (
     "nothing broke the target on the training split, so there is nothing to learn from. Raise the number of cases, or "
@@ -99,7 +102,7 @@ def run(
     target, red = open_target(recipe, folder)
     refuse_misfits(recipe, target, red)
     repairs = recipe.built_repairs(red)
-    recipe = fitted(recipe, target, minutes, tell, folder)
+    recipe = fitted(recipe, target, red, minutes, tell, folder)
     remember(recipe, folder)
     failures = find(recipe, target, red, folder, progress(FOUND)) if any(repairs.values()) else None
     cards = {}
@@ -108,7 +111,11 @@ def run(
             tell(f"{name} is left out: {_NOTHING}")
             continue
         repaired = repair(recipe, target, failures, defence, folder / name, progress(name))
+        for note in repaired.lineage[-1].notes if defence is not None else ():
+            tell(f"{name}: {note}")
         cards[name] = measured(recipe, repaired, red, name, folder, progress(name))
+        if trouble := _first_error(cards[name]):
+            tell(f"{name}: {trouble}")
     return cards
 
 
@@ -135,6 +142,8 @@ def refuse_misfits(recipe: RedRecipe, target: Chat, red: Chat) -> None:
     for defence in recipe.built_repairs().values():
         if defence is not None:
             defence.refuse_misfit(target)
+        if defence is not None and defence.searches:
+            defence.refuse_data(recipe.open_cases("train"))
 
 
 def find(recipe: RedRecipe, target: Chat, red: Chat, folder: Path, progress: Progress) -> Cases:
@@ -185,6 +194,13 @@ def measured(recipe: RedRecipe, target: Chat, red: Chat, name: str, folder: Path
     return card
 
 
+def _first_error(card: Scorecard) -> str | None:
+    """How many attempts failed, and why the first of them did."""
+    errors = sum(bout.rate.errors for bout in card.attacks())
+    notes = (one.note for one in card.transcripts() if one.outcome is Outcome.ERROR and one.note)
+    return f"{errors} attempts got no reply, such as: {next(notes, 'no reason given')}" if errors else None
+
+
 def _add_manners(card: Scorecard) -> None:
     """Beside each attack's diversity: the shares of replies that refuse, answer safely and answer badly."""
     judge = RefusalJudge()
@@ -201,44 +217,51 @@ def _add_manners(card: Scorecard) -> None:
             bout.survey = {**bout.survey, **{name: manners.count(name) / len(said) for name in MANNERS}}
 
 
-def replayed(recipe: RedRecipe, card: Scorecard, earlier: Path, folder: Path, progress: Progress) -> Scorecard:
-    """The case book of an earlier run, everything that broke its target, asked of the target of this recipe.
+def replayed(
+    recipe: RedRecipe, earlier: Sequence[tuple[Path, Scorecard]], folder: Path, progress: Progress
+) -> Scorecard:
+    """The case book of earlier runs, everything that broke their target, asked of the target of this recipe.
 
     Args:
         recipe: names the target.
-        card: of the earlier run, whose record is in `earlier` or above it; a case book in `earlier` goes before both.
+        earlier: folder and scorecard of each run. A case book in the folder goes before the record in it or above it.
         folder: for the record and the scorecard of the replay.
     """
     target, _ = open_target(recipe, folder)
     threat = recipe.built_threat
-    kept = holds_book(earlier)
-    originals = recipe.open_cases("train" if kept or card.run == FOUND else "test")
-    record = earlier if (earlier / "sparring.db").is_file() else earlier.parent
-    if kept:
-        book = {"case book": (read_book(earlier, originals), threat)}
-    else:
-        book = stored_attempts(record, card, originals, {threat.describe(): threat})
+    known = {split: recipe.open_cases(split) for split in ("train", "test")}
+    book: dict[str, tuple[Cases, ThreatModel]] = {}
+    for place, card in earlier:
+        if holds_book(place):
+            book["case book"] = (read_book(place, known["train"]), threat)
+            continue
+        record = place if (place / "sparring.db").is_file() else place.parent
+        originals = known["train" if card.run == FOUND else "test"]
+        kept = stored_attempts(record, card, originals, {threat.describe(): threat})
+        book |= {(label if len(earlier) == 1 else f"{card.run}, {label}"): value for label, value in kept.items()}
     found = replay(
-        target, book, threat, originals, judge=recipe.judge, seed=recipe.seed, batch=recipe.batch, workspace=folder,
-        progress=progress,
+        target, book, threat, joined_cases(list(known.values()), "replayed"), judge=recipe.judge, seed=recipe.seed,
+        batch=recipe.batch, workspace=folder, progress=progress,
     )  # fmt: skip
     save_card(found, folder / _CARD)
     return found
 
 
 def fitted(
-    recipe: RedRecipe, target: Chat, minutes: float | None, tell: Callable[[str], None], folder: Path
+    recipe: RedRecipe, target: Chat, red: Chat, minutes: float | None, tell: Callable[[str], None], folder: Path
 ) -> RedRecipe:
     """The recipe with as many cases as fit into the time, and the estimate told; a begun campaign keeps its number.
 
     Minutes that a user asks for and that are too few for one case are refused; a recipe's own are a wish, and a slow
     machine gets a few cases all the same.
     """
+    if minutes is not None and minutes <= 0:
+        raise InvalidSpec(f"--minutes is a time above 0; got {minutes:g}.")
     wish, minutes = minutes is None, recipe.minutes if minutes is None else minutes
     if minutes is not None and (folder / "recipe.json").is_file():
         begun = json.loads((folder / "recipe.json").read_text())
         return recipe.model_copy(update={key: begun[key] for key in ("cases", "learn")})
-    estimate = estimated(recipe, target, folder)
+    estimate = estimated(recipe, target, red, folder)
     if minutes is not None and estimate.seconds is not None and estimate.seconds > minutes * 60:
         cases = int(recipe.cases * (minutes * 60 - estimate.fixed) / (estimate.seconds - estimate.fixed))
         if wish:
@@ -259,7 +282,7 @@ def fitted(
     return recipe
 
 
-def estimated(recipe: RedRecipe, target: Chat, folder: Path) -> Estimate:
+def estimated(recipe: RedRecipe, target: Chat, red: Chat, folder: Path) -> Estimate:
     """Tokens, and seconds at the speed of a first batch, whose replies the cache keeps and its time the folder."""
     harms, reply, targets = len(recipe.harms), target.sampling.tokens, len(recipe.repairs or [None])
     fixed = targets * _READ * len(recipe.vitals)
@@ -267,23 +290,34 @@ def estimated(recipe: RedRecipe, target: Chat, folder: Path) -> Estimate:
     tokens = targets * sum(_cost(node, recipe.cases * harms, harms, reply) for node in recipe.attacks)
     if any(recipe.repairs.values()):
         tokens += sum(_cost(node, (recipe.learn or recipe.cases) * harms, harms, reply) for node in recipe.seen)
-    pace = _pace(recipe, target, folder / _PACE)
+    pace = _pace(recipe, target, red, folder / _PACE)
     if pace is None:
         return Estimate(tokens + fixed, None)
     return Estimate(tokens + fixed, _SLOWER * pace * (tokens + fixed), _SLOWER * pace * fixed)
 
 
-def _pace(recipe: RedRecipe, target: Chat, place: Path) -> float | None:
-    """Seconds per token of a first batch; a campaign that was stopped reads it again, for its replies are cached."""
+def _pace(recipe: RedRecipe, target: Chat, red: Chat, place: Path) -> float | None:
+    """Seconds per token of a first batch; a campaign that was stopped reads it again, for its replies are cached.
+
+    A target that answers at once, such as a function, tells nothing; then the red model is timed.
+    """
     if place.is_file():
         return json.loads(place.read_text())
     probes = recipe.open_cases("test")[:_PROBES].inputs
     start = time.perf_counter()
     answers = target(probes)
     seconds = time.perf_counter() - start
-    if target.cache is not None and seconds < _REMEMBERED * len(answers):
-        return None
     pace = seconds / (len(answers) * target.sampling.tokens)
+    if target.cache is not None and seconds < _REMEMBERED * len(answers):
+        asks_red = any("red" in inspect.signature(resolve(node["use"])).parameters for node in recipe.attacks)
+        if red is target or not asks_red:
+            return None
+        few = Sampling(tokens=_QUESTION // 2)
+        start = time.perf_counter()
+        red.write([f"{want.prompt}\n1." for want in recipe.open_cases("test").goals[:_WRITTEN]], few, [
+            Seed(k).child("pace") for k in range(min(_WRITTEN, len(recipe.open_cases("test"))))
+        ])  # fmt: skip
+        pace = (time.perf_counter() - start) / (_WRITTEN * few.tokens)
     with saving(place.parent):
         place.write_text(json.dumps(pace))
     return pace

@@ -176,6 +176,7 @@ def find_cards(place: Path) -> dict[str, Scorecard]:
     if not found:
         raise InvalidSpec(f"there is no scorecard at {place}. Name a {_CARD} or the folder of a run.")
     order = _listed(_read(place / _RECIPE)) if (place / _RECIPE).is_file() else []
+    found = [path for path in found if path.parent.name in order] or found
     found.sort(key=lambda path: order.index(path.parent.name) if path.parent.name in order else len(order))
     return {path.parent.name: Scorecard.load(path) for path in found}
 

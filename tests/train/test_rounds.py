@@ -149,7 +149,7 @@ def test_refuses_bad_settings():
         Rounds(**SMALL, attacks=[PGD()], rounds=0)
     with pytest.raises(InvalidSpec, match="needs attacks to look for breaks with; got none"):
         Rounds(**SMALL, attacks=[])
-    with pytest.raises(InvalidCases, match="splits 1 cases into"):
+    with pytest.raises(InvalidCases, match="of its 1 cases back, which splits them into"):
         Rounds(**SMALL, attacks=[PGD()]).harden(toy_classifier(), toy_cases(1))
 
 

@@ -29,6 +29,9 @@ class Defence(ABC):
                 f"{type(target).__name__}. See: sparring list defences --target {self.needs_target.__name__.lower()}"
             )
 
+    def refuse_data(self, data: Cases) -> None:
+        """Raises InvalidCases unless there is enough to learn from; asked before any work is done."""
+
     @property
     def families(self) -> tuple[str, ...]:
         """The attack families that this defence learns from; none by default."""

@@ -29,7 +29,10 @@ def card_flags(card: Scorecard, *, replays: bool) -> list[Flag]:
     flags += _weaker_families(card)
     if not replays:
         flags.append(
-            Flag("random-target", "The target gives different answers to the same input, so every figure is one draw.")
+            Flag(
+                "random-target",
+                "The target is not known to give the same answer to the same input, so every figure is one draw.",
+            )
         )
     return flags
 

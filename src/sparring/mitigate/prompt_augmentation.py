@@ -33,7 +33,8 @@ class PromptAugmentation(Defence):
     Differs: the demonstrations are taken from the failures, each time the one that shares fewest words with those
     before it, so that few of them cover many kinds; ordinary questions with the target's own replies stand between
     them, so that not everything shown is declined.
-    Cost: a longer prompt for every reply; no training.
+    Cost: a longer prompt for every reply; no training. A function that takes plain texts gets the prompt in front of the
+    text; one that looks for words in its text may answer the prompt instead.
 
     Args:
         behaviour: what is wanted, in words.

@@ -106,7 +106,7 @@ def _below(cards: Sequence[Scorecard]) -> str:
         lines += wrap(f"{tidy(row.name)} ({row.better} is better): {', '.join(told)}", 100)
     for side, change in zip(sides(cards), paired(cards), strict=True) if any(card.vitals for card in cards) else ():
         if change is not None and change.difference is not None and change.p_value is not None:
-            told = f"{side.name}: {100 * change.difference:+.1f} points held against {cards[0].target}, paired by case"
+            told = f"{side.name}: {0.0 - 100 * change.difference:+.1f} points held against {cards[0].target}, paired by case"
             lines += wrap(f"{told} ({change.label}, {change.pairs} pairs, p = {change.p_value:.2g})", 100)
     alike = {
         bout.label: bout.survey["self_bleu"]

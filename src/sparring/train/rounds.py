@@ -86,6 +86,14 @@ class Rounds(Defence):
     def refuse_misfit(self, target: Target) -> None:
         self.training.refuse_misfit(target)
 
+    def refuse_data(self, data: Cases) -> None:
+        learn, held = data.split(self.share, "rounds")
+        if not len(learn) or not len(held):
+            raise InvalidCases(
+                f"Rounds holds a share of {self.share} of its {len(data)} cases back, which splits them into {len(learn)} "
+                f"and {len(held)}. Name more cases, or another share, such as share: 0.5."
+            )
+
     @property
     def families(self) -> tuple[str, ...]:
         return tuple(
@@ -113,9 +121,8 @@ class Rounds(Defence):
         seed, folder = Seed.of(seed), Path(workspace) if workspace is not None else None
         for attack in self.attacks:
             attack.check(target, self.threat)
+        self.refuse_data(data)
         learn, held = data.split(self.share, "rounds")
-        if not len(learn) or not len(held):
-            raise InvalidCases(f"a share of {self.share} splits {len(data)} cases into {len(learn)} and {len(held)}.")
         book: list[Cases] = []
         series: list[Round] = []
         steps: list[Hardening] = []

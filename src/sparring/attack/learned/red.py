@@ -25,6 +25,7 @@ from sparring.domains.language.harm import Harm, Want
 from sparring.domains.language.target import Chat, Sampling, Unanswered
 
 _HOPELESS = 256  # candidates without one that is valid, after which nothing more is asked for
+_ROUND = 6  # candidates asked for per prompt at least, while one is missing
 _SPARE = 2.0  # candidates asked for per question that is missing
 _MARK = "?"
 
@@ -242,7 +243,8 @@ def composed(
     while True:
         batch: list[tuple[tuple[str, str], int]] = []
         for slot, own in places.items():
-            wanted = int((len(own) - filled[slot]) * _SPARE) + 1 if filled[slot] < len(own) else 0
+            # A round of one candidate takes nearly as long as one of eight, so few missing questions are no small round.
+            wanted = max(_ROUND, int((len(own) - filled[slot]) * _SPARE) + 1) if filled[slot] < len(own) else 0
             wanted = min(wanted, tries * len(own) - asked[slot])
             batch += [(slot, asked[slot] + k) for k in range(wanted)]
             asked[slot] += wanted

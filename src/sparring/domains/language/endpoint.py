@@ -112,7 +112,7 @@ class Endpoint(Chat):
         if not self.completions:
             raise Incompatible(
                 f"{self.name} was not said to offer /completions, so it cannot continue a text as a red language model "
-                "must. Say completions=True if it does, or use a local model (LocalChat)."
+                "must. Name a red model (--red smollm2), or say completions=True (a node's completions: true) if it does."
             )
         bodies = [
             self._body({"prompt": text}, sampling, seed) for text, seed in zip(texts, seeds, strict=True)

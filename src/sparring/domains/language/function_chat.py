@@ -29,21 +29,26 @@ class FunctionChat(Chat):
         name: for tables; the function's own by default.
         batched: it takes and returns lists. Where it raises, each is asked alone.
         workers: calls at once, on threads; for functions that wait for something else. The function must allow it.
+        replays: the same text always gets the same answer; where that is not said, every figure counts as one draw.
 
     Raises:
         InvalidSpec: if it is no function, or the settings mean nothing.
     """
 
-    replays = False
-
     def __init__(
-        self, function: Callable[..., Any], *, name: str | None = None, batched: bool = False, workers: int = 1
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        batched: bool = False,
+        workers: int = 1,
+        replays: bool = False,
     ) -> None:
         if not callable(function):
             raise InvalidSpec(f"FunctionChat needs a function of a text; got {type(function).__name__}.")
         if workers < 1 or (batched and workers > 1):
             raise InvalidSpec(f"workers must be 1 or more, and 1 for a batched function; got {workers}.")
-        self.function, self.batched, self.workers = function, batched, workers
+        self.function, self.batched, self.workers, self.replays = function, batched, workers, replays
         self.name = name or _name(function)
         self.takes_conversations = _takes_conversations(function)
 

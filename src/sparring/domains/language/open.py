@@ -54,6 +54,8 @@ def open_chat(
         if not model:
             raise InvalidSpec(f"an endpoint serves several models: say which with --model NAME for {text}.")
         return Endpoint(text, model, sampling=sampling, system=system, seed=seed, completions=completions)
+    if text.endswith(".py"):
+        raise InvalidSpec(f"{text} is a file of Python: say which function of it is the target, as in {text}:answer.")
     if Path(text).exists() or _HUB.fullmatch(text):
         from sparring.domains.language.local_chat import LocalChat
 
