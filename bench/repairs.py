@@ -19,6 +19,7 @@ held-out attempts, over-refusal, plain questions, perplexity, seconds (more in d
                    preference 23/72, 2.4 %, 7.4 %, 128.1, 325 s   unlikelihood 26/72, 0.0 %, 24.6 %, 253.1, 228 s
                    safe-reply 27/72, 1.6 %, 8.2 %, 130.0, 269 s   prompt 42/72, 6.3 %, 9.8 %, 281.0   refuse-everything 0/72, 100 %, 0 %, 281.0
     ranking at 50  words 0.96, influence 1.00, both 0.98, of 240 documents of which 161 are guilty
+    one of the 126 look-alikes stood among the benign questions of unlikelihood (273 and 168 items) when these rows were made, and no longer does
     not run        preference on contact; prompt + blocklist on both
 """
 

@@ -71,7 +71,7 @@ def test_a_recipe_finds_repairs_and_measures_again(tmp_path):
     told = []
     cards = red_team.run(parse_red_recipe(RECIPE), tmp_path, tell=told.append)
     before, after = cards["as-is"], cards["blocklist"]
-    assert "tokens" in told[-1]
+    assert "tokens" in told[0]
     assert before.rate("zero-shot").broken > 0
     assert after.rate("zero-shot").broken < before.rate("zero-shot").broken
     assert before.held_out_families == ["few-shot", "zero-shot"]
