@@ -1,19 +1,21 @@
 """Tokens per second: this package's batched writing beside transformers' `generate`, same model, same machine, one run.
 
-SmolLM2-135M-Instruct in bfloat16; 256 questions through the chat template, sorted by length for both sides; at most
+SmolLM2-135M-Instruct; 256 questions through the chat template, sorted by length for both sides; at most
 56 tokens, nucleus 0.8, temperature 1. Tokens that count are those before a reply's end. Run it alone on the machine:
 
     OMP_NUM_THREADS=2 python bench/speed_generate.py
 
-Results of 2026-11-24, 2 cores (EPYC with avx512_bf16), torch 2.13.0, cores shared with other jobs all the while, so the
-ratio holds for a busy machine only; `generate` at 64 and 32 did not finish in the time that there was:
+Results of 2026-11-28, 2 cores of an AMD EPYC without AVX-512 (float32), torch 2.13.0, transformers 5.23.0, nothing else running, `--questions 128
+--batches 128 64`:
 
-    forward floor: 377 tokens/s
-    ours, batch 128: 14126 tokens, 36.6 s, 385 tokens/s, 88 % inside forwards
-    generate, batch 128: 14271 tokens, 232.4 s, 61 tokens/s
-    ours, batch 64: 14110 tokens, 44.7 s, 316 tokens/s, 93 % inside forwards
+    forward floor: 346 tokens/s
+    ours, batch 128: 7093 tokens, 34.2 s, 207 tokens/s, 96 % inside forwards
+    generate, batch 128: 7062 tokens, 68.1 s, 104 tokens/s
+    ours, batch 64: 7093 tokens, 41.5 s, 171 tokens/s, 96 % inside forwards
+    generate, batch 64: 7163 tokens, 69.2 s, 103 tokens/s
+    best to best: 2.00 times
 
-On one thread, 32 questions at batch 32: ours 165 tokens/s, `generate` 75 (2.2 times), forward floor 433.
+On 2 cores with avx512_bf16 (bfloat16), 2026-11-24, beside other jobs: 385 tokens/s at batch 128, 88 % inside forwards, `generate` 61.
 """
 
 import argparse
