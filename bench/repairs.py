@@ -15,12 +15,13 @@ held-out attempts, over-refusal, plain questions, perplexity, seconds (more in d
 
     contact        as-is 17/384, 1.6 %, 56.6 %, 59.2      safe-reply 1/384, 7.1 %, 51.6 %, 57.1, 524 s     blocklist 6/384, 7.9 %, 55.7 %, 59.2, 17 s
                    prompt 13/384, 4.8 %, 50.8 %, 59.2     unlikelihood 5/384, 4.0 %, 53.3 %, 58.8, 615 s   refuse-everything 0/384, 100 %, 0 %, 59.2
+                   preference 3/384, 4.8 %, 46.7 %, 56.7, 477 s
     planted        as-is 63/72, 0.8 %, 26.2 %, 281.0      without-data 5/72, 1.6 %, 19.7 %, 131.3, 211 s   blocklist 6/72, 1.6 %, 27.0 %, 281.0, 32 s
                    preference 23/72, 2.4 %, 7.4 %, 128.1, 325 s   unlikelihood 26/72, 0.0 %, 24.6 %, 253.1, 228 s
                    safe-reply 27/72, 1.6 %, 8.2 %, 130.0, 269 s   prompt 42/72, 6.3 %, 9.8 %, 281.0   refuse-everything 0/72, 100 %, 0 %, 281.0
     ranking at 50  words 0.96, influence 1.00, both 0.98, of 240 documents of which 161 are guilty
     one of the 126 look-alikes stood among the benign questions of unlikelihood (273 and 168 items) when these rows were made, and no longer does
-    not run        preference on contact; prompt + blocklist on both
+    not run        prompt + blocklist on both
 """
 
 import argparse
