@@ -479,3 +479,11 @@ def test_redteam_and_repair_write_into_folders_of_their_own(tmp_path, monkeypatc
 def test_a_file_of_python_without_a_function_is_refused_in_one_sentence(tmp_path):
     with pytest.raises(InvalidSpec, match="say which function of it is the target, as in "):
         open_chat("bot.py")
+
+
+def test_numbers_are_read_in_red_team_recipes_as_in_others():
+    from sparring.config import any_recipe
+
+    rate = {"use": "feedback.safe_reply", "schedule": {"use": "core.schedule.Schedule", "peak": "1e-3"}}
+    recipe = any_recipe({**RECIPE, "repairs": {"safe-reply": rate}})
+    assert recipe.built_repairs()["safe-reply"].schedule.peak == 0.001

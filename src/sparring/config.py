@@ -263,7 +263,7 @@ def any_recipe(data: Mapping[str, Any], base: Path = Path()) -> "Recipe | RedRec
     if "harms" in data:
         from sparring.red_recipe import parse_red_recipe
 
-        return parse_red_recipe(data, base)
+        return parse_red_recipe({key: _numbers(value) for key, value in data.items()}, base)
     return parse_recipe(data, base)
 
 

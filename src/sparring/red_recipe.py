@@ -142,7 +142,7 @@ class RedRecipe(BaseModel):
         return ByHarm({name: harm.judge for name, harm in self.built_harms.items()})
 
     @property
-    def opinions_built(self) -> list[Judge]:
+    def built_opinions(self) -> list[Judge]:
         """The scorer that red language models train on (a gap to the judge is reward hacking), and the recipe's own."""
         own = [build(node) for node in self.opinions]
         for judge in own:

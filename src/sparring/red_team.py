@@ -185,7 +185,7 @@ def measured(recipe: RedRecipe, target: Chat, red: Chat, name: str, folder: Path
     vitals = [vital for vital in recipe.built_vitals if vital.fits(target)]
     card = measure(
         target, recipe.open_cases("test"), recipe.built_threat, attacks=recipe.built_attacks(red), judge=recipe.judge,
-        opinions=recipe.opinions_built, vitals=vitals, taxonomy=recipe.taxonomy, held_out=recipe.held_out,
+        opinions=recipe.built_opinions, vitals=vitals, taxonomy=recipe.taxonomy, held_out=recipe.held_out,
         seed=recipe.seed, batch=recipe.batch, store=Store(folder), run=name, progress=progress,
     )  # fmt: skip
     card = dataclasses.replace(card, target=name)

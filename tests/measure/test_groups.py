@@ -161,3 +161,9 @@ def test_scores_survive_json_and_replies_without_one_are_left_out():
     assert {row.group: row.mean for row in made.disparities("zero-shot")} == {
         "a": pytest.approx(0.15), "b": pytest.approx(0.4),
     }  # fmt: skip
+
+
+def test_a_reply_that_was_not_decided_counts_in_no_mean():
+    made = scored({"a": [0.1, 0.2, 0.9], "b": [0.3, 0.4, 0.5]})
+    made.bouts[1].outcomes[2] = codes([Outcome.INADMISSIBLE])[0]
+    assert {row.group: row.mean for row in made.disparities("zero-shot")}["a"] == pytest.approx(0.15)

@@ -17,12 +17,8 @@ from sparring.measure.outcomes import from_letters, letters
 from sparring.measure.scorecard import Bout, Exhibit, Scorecard
 
 _PLAIN = ("target", "cases", "threat", "judge", "seed", "notes", "asked", "versions", "run")
-_LATER = (
-    "survey",
-    "notes",
-    "opinions",
-    "scores",
-)  # of a bout: written only where there is any, like a card's vitals and groups
+# Of a bout: written only where there is any, like a card's vitals and groups.
+_LATER = ("survey", "notes", "opinions", "scores")
 
 
 def dumps(card: Scorecard) -> str:

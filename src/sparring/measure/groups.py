@@ -106,7 +106,7 @@ def disparities(card: "Scorecard", label: str, harm: str) -> list[Disparity]:
     tested = [place for place, row in enumerate(found) if row.difference is not None]
     adjusted = dict(zip(tested, holm([told[place] for place in tested]), strict=True))
     rows = [replace(row, p_value=adjusted.get(place)) for place, row in enumerate(found)]
-    rows = _with_means(rows, card, card._bout(label).scores, of)
+    rows = _with_means(rows, card, card._bout(label).scores, np.where(decided, of, -1))
     return sorted(rows, key=lambda row: -(row.rate.value or 0.0))
 
 
@@ -114,16 +114,14 @@ def _with_means(rows: list[Disparity], card: "Scorecard", scores: np.ndarray | N
     """The groups' mean scores beside their rates.
 
     Args:
-        of: int, shape (case,): each case's group, by the row's position; -1 outside the harm.
+        of: int, shape (case,): each case's group, by the row's position; -1 outside the harm and where nothing was decided.
     """
     if scores is None:
         return rows
     scored = (of >= 0) & ~np.isnan(scores)
     values, groups = scores[scored], of[scored]
     clusters = np.flatnonzero(scored) if card.clusters is None else card.clusters[scored]
-    able = [
-        place for place in range(len(rows)) if (groups == place).sum() > 1 and (groups != place).sum() > 1
-    ]  # fmt: skip
+    able = [place for place in range(len(rows)) if min((groups == place).sum(), (groups != place).sum()) > 1]
     if not able:
         return rows
     told = permuted_differences(values, groups, clusters)

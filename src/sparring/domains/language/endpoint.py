@@ -15,7 +15,7 @@ from sparring.domains.language.conversation import Conversation
 from sparring.domains.language.in_flight import Stopped, as_they_come
 from sparring.domains.language.retry import Clock, Retries
 from sparring.domains.language.spending import Purse, Spending
-from sparring.domains.language.target import Chat, Sampling, Unanswered, seed_of
+from sparring.domains.language.target import Chat, Sampling, Unanswered, in_order, seed_of
 from sparring.domains.language.wire import FILTERED, Answer, Refused, Trouble, Wire
 
 Reply = str | Unanswered
@@ -94,8 +94,7 @@ class Endpoint(Chat):
         self._wire  # noqa: B018  an address or key that is wrong fails here
 
     def reply(self, asked: Sequence[Conversation]) -> list[Reply]:
-        replies = dict(self.arriving(asked))
-        return [replies[k] for k in range(len(asked))]
+        return in_order(self.arriving(asked), len(asked))
 
     def arriving(self, asked: Sequence[Conversation]) -> Iterator[tuple[int, Reply]]:
         bodies = [self._chat_body(one) for one in asked]

@@ -10,7 +10,7 @@ from typing import Any
 from sparring.core.errors import BadTarget, Incompatible, InvalidSpec, SparringError
 from sparring.domains.language.conversation import Conversation
 from sparring.domains.language.in_flight import as_they_come
-from sparring.domains.language.target import Chat, Unanswered
+from sparring.domains.language.target import Chat, Unanswered, in_order
 
 Reply = str | Unanswered
 
@@ -53,8 +53,7 @@ class FunctionChat(Chat):
         self.takes_conversations = _takes_conversations(function)
 
     def reply(self, asked: Sequence[Conversation]) -> list[Reply]:
-        replies = dict(self.arriving(asked))
-        return [replies[k] for k in range(len(asked))]
+        return in_order(self.arriving(asked), len(asked))
 
     def arriving(self, asked: Sequence[Conversation]) -> Iterator[tuple[int, Reply]]:
         inputs = [self._input(one) for one in asked]

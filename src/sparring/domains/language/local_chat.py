@@ -18,7 +18,7 @@ from sparring.core.seed import Seed, Stream
 from sparring.domains.language import loading
 from sparring.domains.language.cache import ask_once, key_of
 from sparring.domains.language.conversation import Conversation, conversations
-from sparring.domains.language.target import OpenChat, Sampling, Unanswered, seed_of
+from sparring.domains.language.target import OpenChat, Sampling, Unanswered, in_order, seed_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -219,12 +219,6 @@ class LocalChat(OpenChat):
 
     def _too_long(self, prompt: int, more: int) -> str:
         return f"the prompt's {prompt} tokens and {more} more pass the model's window of {self.window}."
-
-
-def in_order(arriving: Iterator[tuple[int, str | Unanswered]], count: int) -> list[str | Unanswered]:
-    """Replies as they come, put in the order in which they were asked for."""
-    found = dict(arriving)
-    return [found[k] for k in range(count)]
 
 
 def _before(text: str, stop: tuple[str, ...]) -> str:

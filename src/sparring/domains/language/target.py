@@ -145,6 +145,12 @@ class OpenChat(Chat):
         """The same target with other weights, a meter at zero and no cached replies."""
 
 
+def in_order(arriving: Iterator[tuple[int, str | Unanswered]], count: int) -> list[str | Unanswered]:
+    """Replies as they come, put in the order in which they were asked for."""
+    found = dict(arriving)
+    return [found[k] for k in range(count)]
+
+
 def seed_of(seed: Seed, asked: Conversation) -> Seed:
     """The seed of one reply."""
     digest = hashlib.blake2b(repr(list(asked)).encode(), digest_size=8).hexdigest()
