@@ -86,6 +86,11 @@ class Attack(ABC, Generic[T, C, H]):
         return self.name.rpartition(".")[2].replace("_", "-")
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """Of a prepared attack: sentences for the report about what it learned."""
+        return ()
+
+    @property
     def learns(self) -> bool:
         """Whether `prepare` does anything."""
         return type(self).prepare is not Attack.prepare
@@ -116,9 +121,19 @@ class Attack(ABC, Generic[T, C, H]):
         """The search itself, on at least one case, with everything checked."""
 
     def prepare(
-        self, target: Target, cases: Cases, threat: ThreatModel, *, seed: Seed | int = Seed(0)
+        self,
+        target: Target,
+        cases: Cases,
+        threat: ThreatModel,
+        *,
+        seed: Seed | int = Seed(0),
+        workspace: Path | None = None,
     ) -> "Attack[Any, Any, Any]":
-        """What has to be learned once before any case is attacked; most attacks need nothing."""
+        """What has to be learned once before any case is attacked; most attacks need nothing.
+
+        Args:
+            workspace: folder for checkpoints; an attacker that was killed as it learned goes on from there.
+        """
         return self
 
     @property
@@ -186,9 +201,15 @@ class Author(Attack[T, C, H]):
         """
 
     def prepare(
-        self, target: Target, cases: Cases, threat: ThreatModel, *, seed: Seed | int = Seed(0)
+        self,
+        target: Target,
+        cases: Cases,
+        threat: ThreatModel,
+        *,
+        seed: Seed | int = Seed(0),
+        workspace: Path | None = None,
     ) -> "Attack[Any, Any, Any]":
-        return self.write(target, cases, threat, seed=seed)
+        return self.write(target, cases, threat, seed=seed, workspace=workspace)
 
     def search(self, target: T, cases: C, threat: H, seed: Seed) -> Attempts:
         return self.write(target, cases, threat, seed=seed).search(target, cases, threat, seed)
@@ -206,7 +227,7 @@ class Script(Attack[Target, Cases, ThreatModel]):
 
     author: Attack[Any, Any, Any]
     attempts: dict[str, Any] = dataclasses.field(repr=False)
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # type: ignore[override]
 
     @property
     def family(self) -> str:  # type: ignore[override]

@@ -1,11 +1,11 @@
-"""Authors in a campaign: a script is written once for all cases, kept, and read back when a run goes on."""
+"""Attackers that learn in a campaign: what an author wrote is kept, what others learned lies in a folder of their own."""
 
 import re
 import time
 from pathlib import Path
 from typing import Any
 
-from sparring.core.attack import Author, Script
+from sparring.core.attack import Attack, Author, Script
 from sparring.core.cases import Cases
 from sparring.core.progress import Progress
 from sparring.core.seed import Seed
@@ -51,9 +51,35 @@ def written(
     return Script(author, {line["id"]: line["input"] for line in lines}, tuple(found["notes"]))
 
 
-def spent_writing(store: Store, run: str, label: str) -> dict[str, Any]:
-    """What an author spent on its script (since it was last started), and its notes; nothing for other attacks."""
-    found = store.fact(run, f"script {label}") or {}
+def prepared(
+    attack: Attack[Any, Any, Any],
+    target: Target,
+    cases: Cases,
+    threat: ThreatModel,
+    seed: Seed,
+    *,
+    store: Store,
+    run: str,
+    label: str,
+) -> Attack[Any, Any, Any]:
+    """The attack with what it learned from these cases; one that was killed as it learned goes on from its folder."""
+    start, meter = time.perf_counter(), target.meter
+    before = meter.forwards, meter.input_backwards
+    folder = None if store.workspace is None else _folder(store.workspace, run, label)
+    ready = attack.prepare(target, target.place(cases), threat, seed=seed, workspace=folder)
+    spent = {
+        "forwards": meter.forwards - before[0],
+        "input_backwards": meter.input_backwards - before[1],
+        "seconds": time.perf_counter() - start,
+    }
+    told = f"learned from {len(cases)} cases in {spent['seconds']:.1f} s and {spent['forwards']} forwards"
+    store.remember(run, f"learned {label}", {**spent, "notes": [told, *ready.notes]})
+    return ready
+
+
+def spent_learning(store: Store, run: str, label: str) -> dict[str, Any]:
+    """What an attacker spent before its first attempt (since it was last started), and its notes."""
+    found = store.fact(run, f"script {label}") or store.fact(run, f"learned {label}") or {}
     return {"forwards": 0, "input_backwards": 0, "seconds": 0.0, "notes": [], **found}
 
 

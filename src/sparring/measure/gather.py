@@ -13,7 +13,7 @@ from sparring.core.goal import Goals
 from sparring.core.judge import Outcome
 from sparring.core.vital import Reading
 from sparring.measure.answers import joined
-from sparring.measure.authors import spent_writing
+from sparring.measure.authors import spent_learning
 from sparring.measure.card_json import exhibit_from
 from sparring.measure.outcomes import CODE, UNTRIED
 from sparring.measure.plan import Stage
@@ -81,11 +81,11 @@ def _fill(referee: Referee, stage: Stage, clean: np.ndarray) -> None:
     for name in referee.opinions:
         found, own = (store.opinions(run, label, name, len(clean), UNTRIED) for label in (bout.label, "clean"))
         bout.opinions[name] = _told(found, own, size, fair)
-    spent, writing = store.spent(run, bout.label), spent_writing(store, run, bout.label)
-    bout.forwards = spent["forwards"] + writing["forwards"]
-    bout.input_backwards = spent["input_backwards"] + writing["input_backwards"]
-    bout.claimed, bout.seconds = spent["claimed"], spent["seconds"] + writing["seconds"]
-    bout.notes = tuple(writing["notes"])
+    spent, learning = store.spent(run, bout.label), spent_learning(store, run, bout.label)
+    bout.forwards = spent["forwards"] + learning["forwards"]
+    bout.input_backwards = spent["input_backwards"] + learning["input_backwards"]
+    bout.claimed, bout.seconds = spent["claimed"], spent["seconds"] + learning["seconds"]
+    bout.notes = tuple(learning["notes"])
     bout.scores = _scores(referee, bout.label, len(clean))
     bout.survey = store.fact(run, f"survey {bout.label}") or {}
 

@@ -19,7 +19,7 @@ from sparring.core.seed import Seed
 from sparring.core.target import Target
 from sparring.core.threat import ThreatModel
 from sparring.measure.answers import answered, graded, joined, reason
-from sparring.measure.authors import written
+from sparring.measure.authors import prepared, written
 from sparring.measure.outcomes import CODE, UNTRIED, codes
 from sparring.measure.plan import Plan, Stage
 from sparring.measure.store import Store
@@ -93,7 +93,16 @@ class Referee:
         if not stage.attack.learns:
             return stage.attack
         source = self.learn_from if self.learn_from is not None else self.cases[:_LEARN]
-        return stage.attack.prepare(self.target, self.target.place(source), stage.threat, seed=seed)
+        return prepared(
+            stage.attack,
+            self.target,
+            source,
+            stage.threat,
+            seed,
+            store=self.store,
+            run=self.run,
+            label=stage.bout.label,
+        )
 
     def _block(
         self, stage: Stage, attack: Attack[Any, Any, Any], seed: Seed, index: int, positions: np.ndarray

@@ -55,7 +55,7 @@ class Learner(Untouched):
 
     seen: str = field(default="", metadata=LEARNED)
 
-    def prepare(self, target, cases, threat, *, seed=0):
+    def prepare(self, target, cases, threat, *, seed=0, workspace=None):
         return replace(self, seen=type(target).__name__)
 
 

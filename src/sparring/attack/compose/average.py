@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -51,8 +52,16 @@ class Average(Composed):
     def with_members(self, members: Sequence[Attack[Any, Any, Any]]) -> Self:
         return dataclasses.replace(self, attack=members[0])
 
-    def prepare(self, target: Target, cases: Cases, threat: ThreatModel, *, seed: Seed | int = Seed(0)) -> Self:
-        return super().prepare(averaged(target, self.samples), cases, threat, seed=seed)
+    def prepare(
+        self,
+        target: Target,
+        cases: Cases,
+        threat: ThreatModel,
+        *,
+        seed: Seed | int = Seed(0),
+        workspace: Path | None = None,
+    ) -> Self:
+        return super().prepare(averaged(target, self.samples), cases, threat, seed=seed, workspace=workspace)
 
     def cost(self, target: Target) -> int:
         return self.samples * self.attack.cost(target)

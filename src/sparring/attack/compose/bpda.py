@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -67,8 +68,16 @@ class BPDA(Composed):
         Attack.check(self, target, threat)
         self.attack.check(self._bypass(target), threat)
 
-    def prepare(self, target: Target, cases: Cases, threat: ThreatModel, *, seed: Seed | int = Seed(0)) -> Self:
-        return super().prepare(self._bypass(target), cases, threat, seed=seed)
+    def prepare(
+        self,
+        target: Target,
+        cases: Cases,
+        threat: ThreatModel,
+        *,
+        seed: Seed | int = Seed(0),
+        workspace: Path | None = None,
+    ) -> Self:
+        return super().prepare(self._bypass(target), cases, threat, seed=seed, workspace=workspace)
 
     def search(self, target: Target, cases: Cases, threat: ThreatModel, seed: Seed) -> Attempts:
         return self.attack.run(self._bypass(target), cases, threat, seed=seed)

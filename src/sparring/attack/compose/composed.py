@@ -3,6 +3,7 @@
 import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -56,15 +57,29 @@ class Composed(Attack):  # type: ignore[type-arg]  # it needs what its members n
     def learns(self) -> bool:
         return any(member.learns for member in self.members)
 
+    @property
+    def notes(self) -> tuple[str, ...]:  # type: ignore[override]
+        return tuple(note for member in self.members for note in member.notes)
+
     def check(self, target: Target, threat: ThreatModel) -> None:
         super().check(target, threat)
         for member in self.members:
             member.check(target, threat)
 
-    def prepare(self, target: Target, cases: Cases, threat: ThreatModel, *, seed: Seed | int = Seed(0)) -> Self:
-        seeds = [Seed.of(seed).child("part", i) for i in range(len(self.members))]
-        pairs = zip(self.members, seeds, strict=True)
-        return self.with_members([member.prepare(target, cases, threat, seed=own) for member, own in pairs])
+    def prepare(
+        self,
+        target: Target,
+        cases: Cases,
+        threat: ThreatModel,
+        *,
+        seed: Seed | int = Seed(0),
+        workspace: Path | None = None,
+    ) -> Self:
+        ready = []
+        for number, member in enumerate(self.members):
+            own, place = Seed.of(seed).child("part", number), workspace and workspace / f"part-{number + 1}"
+            ready.append(member.prepare(target, cases, threat, seed=own, workspace=place))
+        return self.with_members(ready)
 
 
 def _narrowest(needs: Iterable[type]) -> type:

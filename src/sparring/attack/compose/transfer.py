@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -65,8 +66,16 @@ class Transfer(Composed):
         Attack.check(self, target, threat)
         self.attack.check(self._model(), threat)
 
-    def prepare(self, target: Target, cases: Cases, threat: ThreatModel, *, seed: Seed | int = Seed(0)) -> Self:
-        return super().prepare(self._model(), self._model().place(cases), threat, seed=seed)
+    def prepare(
+        self,
+        target: Target,
+        cases: Cases,
+        threat: ThreatModel,
+        *,
+        seed: Seed | int = Seed(0),
+        workspace: Path | None = None,
+    ) -> Self:
+        return super().prepare(self._model(), self._model().place(cases), threat, seed=seed, workspace=workspace)
 
     def search(self, target: Target, cases: Cases, threat: ThreatModel, seed: Seed) -> Attempts:
         surrogate = self._model()

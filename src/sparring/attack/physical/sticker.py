@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -70,7 +71,15 @@ class Sticker(Attack[Differentiable, Cases, Patch]):
     def cost(self, target: Target) -> int:
         return self.tries + 1 + (0 if self.pattern is not None else self.epochs)
 
-    def prepare(self, target: Target, cases: Cases, threat: ThreatModel, *, seed: Seed | int = Seed(0)) -> "Sticker":
+    def prepare(
+        self,
+        target: Target,
+        cases: Cases,
+        threat: ThreatModel,
+        *,
+        seed: Seed | int = Seed(0),
+        workspace: Path | None = None,
+    ) -> "Sticker":
         self.check(target, threat)
         if len(cases) == 0:
             raise InvalidCases(f"{self.name} learns from cases, and there are none. Pass at least one.")

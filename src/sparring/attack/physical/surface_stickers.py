@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -81,7 +82,13 @@ class SurfaceStickers(Attack[Differentiable, Cases, OnSurface]):
         return max(1, self.steps // 8)
 
     def prepare(
-        self, target: Target, cases: Cases, threat: ThreatModel, *, seed: Seed | int = Seed(0)
+        self,
+        target: Target,
+        cases: Cases,
+        threat: ThreatModel,
+        *,
+        seed: Seed | int = Seed(0),
+        workspace: Path | None = None,
     ) -> "SurfaceStickers":
         self.check(target, threat)
         if len(cases) == 0:

@@ -1,6 +1,7 @@
 """Universal perturbation: one change, learned once, that fools the target on most inputs."""
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -63,7 +64,15 @@ class Universal(Attack[Differentiable, Cases, LpBall]):
         if isinstance(threat, LpBall) and torch.as_tensor(threat.radius).numel() != 1:
             raise InvalidSpec(f"{self.name} needs one radius for all cases; the threat has one for each.")
 
-    def prepare(self, target: Target, cases: Cases, threat: ThreatModel, *, seed: Seed | int = Seed(0)) -> "Universal":
+    def prepare(
+        self,
+        target: Target,
+        cases: Cases,
+        threat: ThreatModel,
+        *,
+        seed: Seed | int = Seed(0),
+        workspace: Path | None = None,
+    ) -> "Universal":
         self.check(target, threat)
         if len(cases) == 0:
             raise InvalidCases(f"{self.name} learns from cases, and there are none. Pass at least one.")
