@@ -61,6 +61,9 @@ def _run(recipe: Recipe, folder: Path, progress: Callable[[str], Progress]) -> d
     for defence in defences.values():
         if isinstance(defence, Training) and train is not None:
             defence.check(target, train)
+        elif defence is not None and train is not None:
+            defence.refuse_misfit(target)
+            defence.refuse_data(train)
     remember(recipe, folder)
     store, cards = Store(folder), {}
     hardened = {name: harden(recipe, name, target, train, folder / name, progress(name)) for name in defences}

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 import sparring.attack
-from sparring.attack.compose.bpda import BPDA
 from sparring.attack.compose.transfer import Transfer
 from sparring.attack.none import Untouched
 from sparring.core.attack import Attack, Author
@@ -32,7 +31,7 @@ def found_attacks() -> list[type[Attack]]:
 
 
 ATTACKS = found_attacks()
-_ON_ANOTHER_MODEL = {Transfer: "surrogate", BPDA: "stand_in"}  # without one, these refuse to run
+_ON_ANOTHER_MODEL = {Transfer: "surrogate"}  # without one, it refuses to run
 _SMALL = {"steps": 40, "queries": 100, "draws": 10}
 every_attack = pytest.mark.parametrize("kind", ATTACKS, ids=lambda kind: kind.__name__)
 

@@ -13,6 +13,7 @@ from torch import nn
 import sparring
 from sparring.attack.gradient.fgsm import FGSM
 from sparring.attack.gradient.pgd import PGD
+from sparring.attack.learned.adv_gan import AdvGAN
 from sparring.attack.suite import Suite
 from sparring.core.attack import Attack, Attempts
 from sparring.core.ball import LpBall
@@ -205,6 +206,27 @@ def test_a_finished_run_is_read_back_without_asking_the_target_again(tmp_path):
     again = measure(target, toy_cases(), THREAT, **settings)
     assert target.meter.forwards <= 8  # the first cases are always asked, to see that the target answers
     assert again.to_json() == first.to_json()
+
+
+def test_what_an_attacker_learned_is_told_counted_and_not_learned_again(tmp_path):
+    attack = AdvGAN(epochs=2, width=2)
+    cards = [
+        measure(
+            toy_classifier(),
+            toy_cases(),
+            LpBall("inf", 0.1),
+            attacks=[attack],
+            learn_from=toy_cases(20),
+            workspace=tmp_path,
+        )
+        for _ in range(2)
+    ]
+    for bout in (card.bouts[1] for card in cards):
+        assert bout.notes[0].startswith("learned from 20 cases in ")
+        assert bout.notes[0].endswith(" and 40 forwards")
+        assert bout.notes[1].startswith("the generator learned from 20 cases")
+        assert 40 + 12 <= bout.forwards <= 40 + 24
+    assert len(list(tmp_path.glob("learned/*/adv-gan/training.pt"))) == 1
 
 
 def test_broken_attempts_are_stored_as_they_were_judged(tmp_path):

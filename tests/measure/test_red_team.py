@@ -33,7 +33,7 @@ def outcomes(card, label=LABEL):
 def test_an_author_writes_once_for_all_cases_and_its_notes_are_told(tmp_path):
     author = Pleader()
     card = run(attacks=[author], workspace=tmp_path, run="red")
-    assert author.calls == [str(tmp_path / "authors" / "red" / "Pleader")]
+    assert author.calls == [str(tmp_path / "learned" / "red" / "Pleader")]
     assert card._bout(LABEL).notes == ("18 of 20 were usable.",)
     assert card.rate(LABEL).broken == 10
     run(attacks=[author], workspace=tmp_path, run="red")

@@ -1,4 +1,7 @@
-"""The contract of every repair of a chat: found by walking the folders, so a new one is tested when it is there."""
+"""The contract of every repair of a chat: found by walking the folders, so a new one is tested when it is there.
+
+Mitigations of image classifiers have tests of their own.
+"""
 
 import dataclasses
 
@@ -13,6 +16,7 @@ from sparring.core.schedule import Schedule
 from sparring.core.seed import Seed
 from sparring.core.spec import build, resolve, to_spec
 from sparring.core.target import Target
+from sparring.domains.image.target import Classifier
 from sparring.domains.language.target import OpenChat, Sampling
 from sparring.domains.language.toy import toy_model, toy_open_chat, toy_tokenizer
 from sparring.mitigate.blocklist import Blocklist
@@ -33,6 +37,7 @@ def names():
         entry.name
         for entry in entries("defences")
         if resolve(entry.name).__module__.startswith(("sparring.mitigate.", "sparring.train.feedback."))
+        and not issubclass(resolve(entry.name).needs_target, Classifier)
     )
 
 
@@ -70,6 +75,7 @@ def test_the_walk_finds_the_repairs():
     found = names()
     for name in ("blocklist", "prompt_augmentation", "stack", "feedback.safe_reply", "feedback.unlikelihood"):
         assert name in found
+    assert "detector" not in found
 
 
 @pytest.mark.parametrize("name", names())

@@ -1,12 +1,19 @@
 """Stacks and prompts: what wraps learns from the target as it was; what is demonstrated fits and differs."""
 
+import torch
+
+from sparring.attack.gradient.fgsm import FGSM
+from sparring.core.ball import LpBall
 from sparring.core.cases import Cases
 from sparring.core.seed import Seed
+from sparring.domains.image.toy import toy_cases, toy_classifier
 from sparring.domains.language.conversation import Conversation
 from sparring.domains.language.target import Unanswered
 from sparring.mitigate.blocklist import Blocklist
 from sparring.mitigate.prompt_augmentation import PromptAugmentation, diverse
+from sparring.mitigate.purifier import Purifier
 from sparring.mitigate.stack import Stack
+from sparring.train.plain.standard import Standard
 from tests.mitigate.test_blocklist import BENIGN, Operator, failures
 
 
@@ -64,3 +71,12 @@ def test_demonstrations_leave_room_in_the_window_for_the_longest_failure():
     prompted = PromptAugmentation(behaviour="Be kind.", demonstrations=3).harden(Narrow(), failures(3))
     assert 8 < len(prompted.system) < 300
     assert all(isinstance(text, str) for text in prompted(failures(3).inputs))
+
+
+def test_a_classifier_is_trained_first_and_then_wrapped():
+    ball = LpBall("inf", 0.05)
+    stack = Stack([Standard(epochs=3), Purifier(ball, attacks=[FGSM()], epochs=1, width=2)])
+    made = stack.harden(toy_classifier(), toy_cases(40))
+    assert [step.defence for step in made.lineage] == ["train.plain.standard", "mitigate.purifier"]
+    assert not torch.equal(made.bare.module[1].weight, toy_classifier().module[1].weight)
+    assert stack.families == ("gradient",)

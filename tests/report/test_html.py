@@ -11,10 +11,11 @@ import pytest
 from sparring.core.errors import InvalidSpec
 from sparring.core.flag import Flag
 from sparring.core.panel import Panel
+from sparring.core.target import Hardening
 from sparring.measure.scorecard import Exhibit
 from sparring.measure.text import percent
 from sparring.report.html import write_report
-from tests.report.material import attack, card, clean, exhibit, flagged, hardened, outcomes, standard
+from tests.report.material import PIXEL, attack, card, clean, exhibit, flagged, hardened, outcomes, standard
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 HOSTILE = (
@@ -227,6 +228,21 @@ def test_headings_come_in_order_and_every_picture_has_words(tmp_path):
     assert all(attributes.get("aria-label") for tag, attributes in page.tags if tag == "svg")
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
+
+
+def test_draws_both_players_of_a_duel_and_shows_what_the_generator_made(tmp_path):
+    history = tuple(
+        {"epoch": float(k), "loss": 1.0, "attacker_now": 0.5 - 0.1 * k, "attacker_first": 0.1 * k} for k in range(4)
+    )
+    step = Hardening("train.generative.generative_training", ("generator",), 2.0, 10, (), history,
+                     (Panel("what the generator made of it", png=PIXEL),))  # fmt: skip
+    found, html = report(tmp_path, [card("duel", [clean()], lineage=(step,)), card("alone", [clean()])])
+    assert "Attacker and target, learning from each other" in found.text
+    for line, there in (("present target", True), ("first target", True), ("best past attacker", False)):
+        assert (line in html) is there  # nobody measured the last one
+    assert html.count(PIXEL) == 1
+    assert reaches_out(found, html) == []
+    assert "learning from each other" not in report(tmp_path, [card("alone", [clean()])])[1]
 
 
 def test_refuses_to_report_nothing(tmp_path):

@@ -17,6 +17,8 @@ from sparring.core.threat import AnyText
 from sparring.core.training import Training
 from sparring.core.validation import Validation
 from sparring.domains.image.toy import toy_cases, toy_classifier
+from sparring.train.generative.generative_training import GenerativeTraining
+from sparring.train.generative.rob_gan import RobGAN
 from sparring.train.minimax.adversarial_training import AdversarialTraining
 from sparring.train.minimax.atta import ATTA
 from sparring.train.minimax.fgsm_rs import FGSMRS
@@ -48,6 +50,10 @@ ALONE = {
     "atta": lambda **s: ATTA(BALL, **s),
     "trades": lambda **s: TRADES(PGD(steps=2), BALL, **s),
     "mart": lambda **s: MART(PGD(steps=2), BALL, **s),
+    "generator": lambda **s: GenerativeTraining(BALL, width=2, **s),
+    "generator that sees the gradient": lambda **s: GenerativeTraining(BALL, sees_gradient=True, width=2, **s),
+    "rob-gan": lambda **s: RobGAN(PGD(steps=2), BALL, width=2, **s),
+    "gan": lambda **s: RobGAN(None, None, width=2, **s),
 }
 COMBINED = {
     "adversarial, EMA, weight perturbation, shifts": lambda **s: AdversarialTraining(
@@ -55,14 +61,20 @@ COMBINED = {
     ),
     "trades, SWA, ramp": lambda **s: TRADES(PGD(steps=2), BALL, parts=[SWA(), RadiusRamp()], **s),
     "free, EMA, flips": lambda **s: Free(BALL, replays=2, parts=[EMA(0.9), ShiftFlip(0)], **s),
+    "generator, EMA, shifts": lambda **s: GenerativeTraining(BALL, width=2, parts=[EMA(0.9), ShiftFlip(1)], **s),
     "atta, weight perturbation": lambda **s: ATTA(BALL, parts=[WeightPerturbation()], **s),
 }
 EVERY = ALONE | COMBINED
+_SEEN = {
+    "GenerativeTraining": lambda one: ("generator", "gradient") if one.sees_gradient else ("generator",),
+    "RobGAN": lambda one: ("gradient",) if one.attack else (),
+}
 every_training = pytest.mark.parametrize("make", EVERY.values(), ids=EVERY.keys())
 
 
 def test_the_folders_hold_no_training_that_is_not_tested_here():
-    found = {name for name in known_names() if name.startswith(("plain.", "minimax."))}
+    found = {name for name in known_names() if name.startswith(("plain.", "minimax.", "generative."))}
+    found -= {"generative.signs", "generative.generated_data"}  # sentences; and a defence that holds a training
     assert found == {type(make(**SHORT)).__module__.removeprefix("sparring.train.") for make in ALONE.values()}
 
 
@@ -104,7 +116,7 @@ def test_tells_in_its_lineage_what_it_did(make):
     assert step.defence == training.name
     assert step.families == training.families
     assert training.families == {"Standard": (), "Augmented": ("geometric", "noise")}.get(
-        type(training).__name__, ("gradient",)
+        type(training).__name__, _SEEN.get(type(training).__name__, lambda one: ("gradient",))(training)
     )
     assert step.seconds > 0
     assert step.forwards > 0
@@ -143,6 +155,10 @@ def test_a_training_stopped_in_the_middle_resumes_to_the_bit_same_weights(make, 
         (MART(PGD(steps=10), BALL, **BARE), 12, 10, 2),
         (AdversarialTraining(PGD(steps=10), BALL, parts=[WeightPerturbation()], **BARE), 12, 10, 2),
         (NFGSM(BALL, parts=[EMA(), ShiftFlip(), RadiusRamp()], **BARE), 2, 1, 1),
+        (GenerativeTraining(BALL, turns=1, width=2, **BARE), 1, 1, 1),
+        (GenerativeTraining(BALL, turns=3, width=2, **BARE), 3, 3, 1),
+        (GenerativeTraining(BALL, sees_gradient=True, turns=2, width=2, **BARE), 4, 4, 1),
+        (RobGAN(PGD(steps=7), BALL, painting=1.0, width=2, **BARE), 10, 8, 2),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Training) else str(value),
 )
@@ -212,6 +228,9 @@ def test_a_model_that_returns_nan_is_told_as_diverged():
         (lambda: SWA(1.0), r"start in \[0, 1\)"),
         (lambda: WeightPerturbation(-1.0), "gamma of 0 or more"),
         (lambda: ShiftFlip(-1), "pixels of 0 or more"),
+        (lambda: GenerativeTraining(BALL, share=1.0), r"a share in \[0, 1\); got 8, 5, 2, 5 and 1.0"),
+        (lambda: RobGAN(None, None, painting=0.0), r"painting in \(0, 1\].*got 0.0"),
+        (lambda: RobGAN(PGD(), None), "an attack and its threat, or neither"),
         (lambda: RadiusRamp(0.0), r"`until` in \(0, 1\]"),
     ],
 )

@@ -82,11 +82,15 @@ class Judge(ABC):
 class GoalReached(Judge):
     """Broken where the case's own goal is reached: for classifiers, where the label changed.
 
+    An input that is the case itself was attacked by nobody, so there a wrong answer counts, a false alarm among them.
     Scores that are not finite decide nothing: the outcome is an error.
     """
 
     def grade(self, cases: Cases, inputs: Any, outputs: Any) -> list[Outcome]:
         reached = cases.goals.reached(outputs).cpu()
+        if isinstance(inputs, torch.Tensor) and isinstance(cases.inputs, torch.Tensor):
+            untouched = (inputs == cases.inputs.to(inputs.device)).reshape(len(inputs), -1).all(1).cpu()
+            reached = torch.where(untouched, cases.goals.failed(outputs).cpu(), reached)
         usable = torch.isfinite(outputs).reshape(len(outputs), -1).all(1).cpu()
         return [
             (Outcome.BROKEN if broken else Outcome.HELD) if finite else Outcome.ERROR

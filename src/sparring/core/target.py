@@ -39,6 +39,7 @@ class Hardening:
         forwards: cost of the training alone, in forwards (see `Meter.cost`).
         notes: sentences for the report, such as overfitting that was seen.
         history: one row of figures per epoch.
+        panels: pictures of what was learned beside the weights, such as a generator's samples.
     """
 
     defence: str
@@ -47,6 +48,7 @@ class Hardening:
     forwards: int = 0
     notes: tuple[str, ...] = ()
     history: tuple[dict[str, float], ...] = field(default=(), repr=False, compare=False)
+    panels: tuple[Panel, ...] = field(default=(), repr=False, compare=False)
 
 
 class Target(ABC):
@@ -81,6 +83,19 @@ class Target(ABC):
     @cached_property
     def name(self) -> str:
         return type(self).__name__
+
+    @property
+    def stand_in(self) -> "Target":
+        """A differentiable target that behaves much like this one, for an attacker who knows how it is built.
+
+        Itself, unless something inside hides the gradient.
+        """
+        return self
+
+    @property
+    def bare(self) -> "Target":
+        """This target without the mitigation around it; itself where there is none."""
+        return self
 
     def place(self, cases: Cases) -> Cases:
         """The cases as this target wants them: on its device, in its number type."""

@@ -18,6 +18,7 @@ from sparring.core.defence import Defence
 from sparring.core.errors import Incompatible, InvalidCases, InvalidSpec
 from sparring.core.fit import Learner, Step, fit
 from sparring.core.goal import Goals
+from sparring.core.panel import Panel
 from sparring.core.progress import Progress, Silent
 from sparring.core.schedule import Schedule
 from sparring.core.seed import Seed, Stream
@@ -145,6 +146,14 @@ class Training(Defence):
     def after(self, batch: Batch, moved: Tensor) -> None:
         """Called when the gradients of the batch are there."""
 
+    def lesson(self, student: Trainable, data: Cases, seed: Seed) -> "Lesson":
+        """The training at work; one with a second player brings a lesson of its own."""
+        return Lesson(self, student, data, seed)
+
+    def signs(self, history: Sequence[dict[str, float]]) -> tuple[str, ...]:
+        """What the history shows that a user should know, one sentence each."""
+        return ()
+
     def figures(self, student: Trainable, held: Cases, seed: Seed) -> dict[str, float]:
         """What validation says of the weights after an epoch; the best "score" is kept, and "tie" breaks ties."""
         return self.validation.figures(student, held, self.threat, seed, self.attack)
@@ -204,7 +213,7 @@ class Training(Defence):
         """
         self.check(target, data)
         student = target.copy()
-        lesson = Lesson(self, student, data, Seed.of(seed))
+        lesson = self.lesson(student, data, Seed.of(seed))
         folder = Path(workspace) if workspace is not None else None
         fitted = fit(
             lesson,
@@ -218,10 +227,11 @@ class Training(Defence):
         )
         notes = (
             *overfitting.notes(fitted.history, fitted.best),
+            *self.signs(fitted.history),
             f"kept epoch {fitted.best + 1} of {len(fitted.history)}",
         )
         step = Hardening(
-            self.name, self.families, fitted.seconds, student.meter.cost, notes, tuple(fitted.history)
+            self.name, self.families, fitted.seconds, student.meter.cost, notes, tuple(fitted.history), lesson.panels()
         )  # fmt: skip
         student.lineage = (*target.lineage, step)
         student.meter.forwards = student.meter.input_backwards = student.meter.weight_backwards = 0
@@ -271,13 +281,13 @@ class Lesson(Learner):
             self.student, inputs, cases.goals, cases.goals.labels, threat, stream, step.index, self.size, self.memory,
             cases.ids,
         )  # fmt: skip
-        moved = self.how.perturb(batch)
+        moved = self.perturb(batch)
 
         def backward() -> Counts:
             meter = self.student.meter
             before = meter.forwards
             with self.student.training():
-                loss, counts = self.how.loss(batch, moved)
+                loss, counts = self.loss(batch, moved)
                 loss.backward()
             meter.weight_backwards += meter.forwards - before
             return {"loss": loss.detach() * len(inputs), **{f"train_{key}": n for key, n in counts.items()}}
@@ -285,8 +295,21 @@ class Lesson(Learner):
         for part in self.how.parts:
             backward = _bound(part, self.module, backward, step.done)
         counts = backward()
-        self.how.after(batch, moved)
+        self.after(batch, moved, step)
         return counts
+
+    def perturb(self, batch: Batch) -> Tensor:
+        return self.how.perturb(batch)
+
+    def loss(self, batch: Batch, moved: Tensor) -> tuple[Tensor, Counts]:
+        return self.how.loss(batch, moved)
+
+    def after(self, batch: Batch, moved: Tensor, step: Step) -> None:
+        self.how.after(batch, moved)
+
+    def panels(self) -> tuple[Panel, ...]:
+        """Pictures for the report of what was learned beside the weights; none by default."""
+        return ()
 
     def average(self, step: int, total: int, per_epoch: int) -> float:
         return max((part.average(step, total, per_epoch) for part in self.how.parts), default=0.0)

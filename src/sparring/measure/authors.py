@@ -85,6 +85,6 @@ def spent_learning(store: Store, run: str, label: str) -> dict[str, Any]:
 
 def _folder(workspace: Path, run: str, label: str) -> Path:
     parts = [re.sub(r"[^\w.-]+", "-", part).strip("-.") or "author" for part in (run, label)]
-    folder = workspace / "authors" / parts[0] / parts[1]
+    folder = workspace / "learned" / parts[0] / parts[1]
     folder.mkdir(parents=True, exist_ok=True)
     return folder

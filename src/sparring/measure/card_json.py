@@ -96,4 +96,5 @@ def _bout(data: dict[str, Any]) -> Bout:
 
 def _step(data: dict[str, Any]) -> Hardening:
     families, notes = tuple(data.pop("families")), tuple(data.pop("notes"))
-    return Hardening(**data, families=families, notes=notes)
+    panels = tuple(Panel(**panel) for panel in data.pop("panels", ()))
+    return Hardening(**data, families=families, notes=notes, panels=panels)

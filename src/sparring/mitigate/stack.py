@@ -20,8 +20,8 @@ class Stack(Defence):
     """Carries out defences in order. Those that change weights go first: what is wrapped gives no weights.
 
     Paper: none; defence in depth.
-    Differs: nothing to differ from. What wraps learns from the target as it was, whose failures these are; what changes
-    weights goes on from the weights before it.
+    Differs: nothing to differ from. What wraps a chat learns from the target as it was, whose failures these are; what
+    wraps a classifier learns from the one that it wraps; what changes weights goes on from the weights before it.
     Cost: that of its parts together.
 
     Args:
@@ -32,8 +32,6 @@ class Stack(Defence):
     """
 
     parts: Sequence[Defence] = ()
-
-    needs_target = Chat
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parts", tuple(self.parts))

@@ -1,4 +1,4 @@
-"""Figures as SVG text: the robustness curve, what each family broke, before and after, and a series of rounds."""
+"""Figures as SVG text: the robustness curve, what each family broke, before and after, rounds, and duels."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -64,6 +64,40 @@ def rounds(series: Sequence[Scorecard]) -> str:
         percent_axis(axes, "cases held")
         legend(figure, axes)
         return as_svg(figure, "rounds", "Per cent of cases held after each round of training")
+
+
+def duel(history: Sequence[dict[str, float]], number: int) -> str:
+    """An attacker's success over the epochs in which it and the target learned from each other; empty without one.
+
+    Args:
+        history: rows with "attacker_now", and "attacker_first", "attacker_earlier" and "attacker_past" where there are any.
+        number: tells the figures of one page apart.
+    """
+    lines = [
+        (name, [(row["epoch"] + 1, 100 * row[key]) for row in history if key in row])
+        for name, key in (
+            ("present target", "attacker_now"),
+            ("first target", "attacker_first"),
+            ("earlier targets, mean", "attacker_earlier"),
+            ("best past attacker", "attacker_past"),
+        )
+    ]
+    if len(lines[0][1]) < 2:
+        return ""
+    with rc_context(LOOK):
+        figure, axes = canvas(3.3)
+        for place, (name, points) in enumerate(lines):
+            if points:
+                epochs, rates = zip(*points, strict=True)
+                axes.plot(
+                    epochs, rates, color=colour(place), linestyle=LINES[place % len(LINES)], linewidth=1.8,
+                    marker=MARKERS[place % len(MARKERS)], markersize=4, label=told(name), clip_on=False,
+                )  # fmt: skip
+        axes.set_xlabel("epoch")
+        percent_axis(axes, "cases that the attacker broke")
+        legend(figure, axes)
+        words = "Success of the learning attacker over the epochs, against present and past targets"
+        return as_svg(figure, f"duel-{number}", words)
 
 
 def families_broken(cards: Sequence[Scorecard]) -> str:

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
+from markupsafe import Markup
+
 from sparring.core.errors import InvalidSpec
+from sparring.core.panel import Panel
 from sparring.measure.scorecard import Bout, Exhibit, Scorecard
 from sparring.measure.statistics import Rate
 from sparring.report import canvas, figures, red_team, summary
@@ -32,6 +35,15 @@ class Showcase:
     target: str
     shown: tuple[Exhibit, ...]
     folded: tuple[Exhibit, ...]
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a generator did as one target learned: the curve of the two players, and pictures of its work."""
+
+    target: str
+    curve: Markup
+    panels: tuple[Panel, ...]
 
 
 def write_report(
@@ -72,6 +84,7 @@ def write_report(
         "families": drawn(figures.families_broken(cards)),
         "family_rows": family_rows(cards),
         "rounds": drawn(figures.rounds(series or ())),
+        "lessons": lessons(cards),
         "attacks": attack_rows(cards),
         "showcases": showcases(cards),
         "repair_flags": red_team.costs_of_repair(cards),
@@ -118,6 +131,17 @@ def showcases(cards: Sequence[Scorecard]) -> list[Showcase]:
         turns = [one for turn in zip_longest(*stacks) for one in turn if one is not None]
         if turns:
             found.append(Showcase(name, tuple(turns[:_SHOWN]), tuple(turns[_SHOWN:])))
+    return found
+
+
+def lessons(cards: Sequence[Scorecard]) -> list[Lesson]:
+    """The trainings with a second player, and those that have something to show."""
+    found = []
+    for name, card in zip(summary.names(cards), cards, strict=True):
+        for step in card.lineage:
+            curve = drawn(figures.duel(step.history, len(found)))
+            if curve or step.panels:
+                found.append(Lesson(name, curve, step.panels))
     return found
 
 

@@ -153,7 +153,8 @@ class Rounds(Defence):
         notes = tuple(f"round {number + 1}: {_sentence(each)}" for number, each in enumerate(series))
         seconds, forwards = sum(step.seconds for step in steps), sum(step.forwards for step in steps)
         last = steps[-1]
-        hardening = Hardening(self.name, self.families, seconds, forwards, (*last.notes, *notes), last.history)
+        told = (*last.notes, *notes)
+        hardening = Hardening(self.name, self.families, seconds, forwards, told, last.history, last.panels)
         current.lineage = (*target.lineage, hardening)
         return current
 

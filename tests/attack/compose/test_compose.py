@@ -180,6 +180,20 @@ def quantised(net: nn.Module, function=lambda inputs: torch.round(inputs * 10) /
     )
 
 
+class Frank(Scored):
+    """Shows scores alone, and says what to follow instead."""
+
+    def __init__(self, target: Classifier, stand_in: Target) -> None:
+        self.target, self.classes, self._stand_in = target, target.classes, stand_in
+
+    @property
+    def stand_in(self) -> Target:
+        return self._stand_in
+
+    def respond(self, inputs):
+        return self.target(inputs)
+
+
 def test_bpda_breaks_exactly_what_the_optimum_breaks_behind_quantised_inputs_that_fool_pgd():
     net = toy_classifier(2).module
     target, stand_in = quantised(net)
@@ -193,8 +207,10 @@ def test_bpda_breaks_exactly_what_the_optimum_breaks_behind_quantised_inputs_tha
     masked = PGD(steps=10).run(target, cases, THREAT).found
     through = BPDA(PGD(steps=10), stand_in).run(target, cases, THREAT).found
     smooth = BPDA(PGD(steps=10), toy_classifier(2)).run(target, cases, THREAT).found
+    brought = BPDA(PGD(steps=10)).run(Frank(target, stand_in), cases, THREAT).found
     assert 10 < int(breakable.sum()) < 60
     assert torch.equal(through, breakable.detach()) and torch.equal(smooth, breakable.detach())
+    assert torch.equal(brought, breakable.detach())
     assert int(masked.sum()) < int(breakable.sum()) / 2
 
 
@@ -206,6 +222,13 @@ def test_bpda_takes_answers_from_the_target_and_counts_them_there():
     assert torch.allclose(result.outputs, target(cases.inputs)) and box.meter.forwards == 5
     attempts = BPDA(PGD(steps=4), toy_classifier()).run(box, cases, THREAT)
     assert torch.equal(attempts.inputs, PGD(steps=4).run(target, cases, THREAT).inputs)
+
+
+def test_bpda_is_the_attack_itself_on_a_target_that_hides_nothing():
+    through, direct, cases = toy_classifier(), toy_classifier(), toy_cases(20)
+    attempts = BPDA(PGD(steps=4)).run(through, cases, THREAT, seed=3)
+    assert torch.equal(attempts.inputs, PGD(steps=4).run(direct, cases, THREAT, seed=3).inputs)
+    assert vars(through.meter) == vars(direct.meter)
 
 
 def test_straight_through_computes_one_function_and_differentiates_another():
@@ -235,7 +258,8 @@ def test_compositions_prepare_their_parts_on_the_model_that_those_attack():
     assert WorstOf([PGD(), Learner()]).prepare(target, cases, THREAT).attacks[1].seen == "Classifier"
     assert Average(Learner()).prepare(target, cases, THREAT).attack.seen == "_MeanGradients"
     assert Transfer(Learner(), target).prepare(target, cases, THREAT).attack.seen == "Classifier"
-    assert BPDA(Learner(), target).prepare(target, cases, THREAT).attack.seen == "Bypass"
+    assert BPDA(Learner(), toy_classifier()).prepare(target, cases, THREAT).attack.seen == "Bypass"
+    assert BPDA(Learner()).prepare(target, cases, THREAT).attack.seen == "Classifier"
 
 
 @pytest.mark.parametrize(
@@ -293,8 +317,15 @@ def test_refusals_say_what_was_expected():
         Restarts("pgd")
     with pytest.raises(Incompatible, match=r"compose\.transfer needs a surrogate to attack; got none"):
         Transfer().run(target, cases, THREAT)
-    with pytest.raises(Incompatible, match=r"compose\.bpda needs a differentiable stand-in for the target; got none"):
-        BPDA().run(target, cases, THREAT)
+    box = BlackBox(lambda inputs: target(torch.from_numpy(inputs)).numpy(), 4, name="remote")
+    with pytest.raises(
+        Incompatible, match=r"bpda needs a stand-in that is Differentiable; remote brings a BlackBox\. Pass"
+    ):
+        BPDA().run(box, cases, THREAT)
+    with pytest.raises(
+        Incompatible, match=r"needs a stand-in that is Differentiable; BPDA was given a BlackBox\. Pass"
+    ):
+        BPDA(stand_in=box).run(target, cases, THREAT)
     with pytest.raises(InvalidSpec, match="but its spec says 0123"):
         Transfer(PGD(), target, "0123")
     with pytest.raises(Incompatible, match="needs a Corruption threat"):

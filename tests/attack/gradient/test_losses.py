@@ -3,7 +3,7 @@
 import torch
 
 from sparring.attack.gradient.losses import cross_entropy, dlr, likely_targets, targeted_dlr
-from sparring.core.goal import ClassifyAs, Misclassify
+from sparring.core.goal import ClassifyAs, Evade, Misclassify
 
 LABELS = torch.tensor([0, 2])
 
@@ -60,3 +60,14 @@ def test_targets_are_the_wrong_classes_likeliest_first():
     assert likely_targets(logits, Misclassify(LABELS), 9).tolist() == [[3, 1, 2], [0, 1, 3]]
     assert likely_targets(logits, Misclassify(LABELS), 1).tolist() == [[3], [0]]
     assert likely_targets(logits, ClassifyAs(torch.tensor([1, 1]), LABELS), 9).tolist() == [[1], [1]]
+
+
+def test_a_rejection_stands_in_the_way_and_is_never_a_target_nor_part_of_the_ratio():
+    # Class 0 is right, and column 4 says "rejected": second, where a ratio with it below the line would be constant.
+    logits = torch.tensor([[5.0, 3, 1, 0, 4.5]])
+    goals = Evade(torch.tensor([0]), 4)
+    lead = (3 - 5) + (3 - 4.5) - (2**2 + 1.5**2) ** 0.5
+    assert close(dlr(goals)(logits), lead / (5 - 1))
+    assert close(targeted_dlr(goals, torch.tensor([1]))(logits), lead / (5 - 0.5))
+    assert likely_targets(logits, goals, 9).tolist() == [[1, 2, 3]]
+    assert torch.allclose(dlr(goals)(7 * logits + 3), dlr(goals)(logits), atol=1e-5)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from sparring.core.errors import InvalidSpec, SparringError, UnsafeWeights
+from sparring.core.panel import Panel
 from sparring.core.target import Hardening
 from sparring.domains.image import weights
 from sparring.domains.image.nets import digits_net
@@ -19,12 +20,14 @@ def equal(one: nn.Module, other: nn.Module) -> bool:
 
 
 def test_weights_and_lineage_come_back_from_safetensors(tmp_path):
-    lineage = (Hardening("plain.standard", ("gradient",), 1.5, 7, ("a note",), ({"epoch": 0.0, "loss": 1.0},)),)
+    history, panels = ({"epoch": 0.0, "loss": 1.0},), (Panel("a picture", png="abcd"),)
+    lineage = (Hardening("plain.standard", ("gradient",), 1.5, 7, ("a note",), history, panels),)
     save_weights(digits_net(1), tmp_path / "deep" / "net.safetensors", lineage)
     net = digits_net(2)
     found = load_weights(net, tmp_path / "deep" / "net.safetensors")
     assert equal(net, digits_net(1))
-    assert found == lineage and found[0].history == lineage[0].history
+    assert found == lineage
+    assert (found[0].history, found[0].panels) == (history, panels)
 
 
 @pytest.mark.parametrize(

@@ -28,17 +28,18 @@ class BPDA(Composed):
 
     Paper: Athalye et al., 2018, arXiv:1802.00420, section 4.1 (backward pass differentiable approximation).
     Differs: the stand-in replaces the whole target; build it from the target's own parts with `straight_through`, or
-    leave out the part without a gradient.
-    Cost per case: the attack's cost in forwards of the target, and as much again of the stand-in.
+    leave out the part without a gradient. A target that is its own stand-in meets the attack as it is.
+    Cost per case: the attack's cost in forwards of the target, and as much again of the stand-in if it is another.
 
     Args:
         attack: what to run.
-        stand_in: a differentiable target that behaves much like the real one.
+        stand_in: a differentiable target that behaves much like the real one; None for the one that the target brings,
+            such as a purified classifier without its rounding.
         fingerprint: tells two stand-ins apart in a record; follows from the stand-in.
 
     Raises:
         InvalidSpec: if `attack` is no attack, or the stand-in is not the one of the fingerprint.
-        Incompatible: at the run, if there is no stand-in, or it has no gradients.
+        Incompatible: at the run, if the stand-in has no gradients.
     """
 
     attack: Attack[Any, Any, Any] = PGD(steps=10)
@@ -82,14 +83,15 @@ class BPDA(Composed):
     def search(self, target: Target, cases: Cases, threat: ThreatModel, seed: Seed) -> Attempts:
         return self.attack.run(self._bypass(target), cases, threat, seed=seed)
 
-    def _bypass(self, target: Target) -> "Bypass":
-        if not isinstance(self.stand_in, Differentiable):
+    def _bypass(self, target: Target) -> Target:
+        stand_in = target.stand_in if self.stand_in is None else self.stand_in
+        if not isinstance(stand_in, Differentiable):
+            whose = f"{target.name} brings" if self.stand_in is None else "BPDA was given"
             raise Incompatible(
-                f"{self.name} needs a differentiable stand-in for the target; got "
-                f"{'none' if self.stand_in is None else type(self.stand_in).__name__}. "
+                f"{self.name} needs a stand-in that is Differentiable; {whose} a {type(stand_in).__name__}. "
                 "Pass BPDA(attack, stand_in=Classifier(...))."
             )
-        return Bypass(target, self.stand_in)
+        return target if stand_in is target else Bypass(target, stand_in)
 
 
 class Bypass(Scored, Differentiable):
@@ -97,15 +99,15 @@ class Bypass(Scored, Differentiable):
 
     Args:
         target: a Scored target; its meter counts every forward.
-        stand_in: gives the gradients; both must have scores of one shape.
+        guide: gives the gradients; both must have scores of one shape.
     """
 
-    def __init__(self, target: Any, stand_in: Any) -> None:
-        self.target, self.stand_in = target, stand_in
+    def __init__(self, target: Any, guide: Any) -> None:
+        self.target, self.guide = target, guide
         self.classes, self.name, self.replays = target.classes, target.name, target.replays
 
     def forward(self, inputs: Tensor) -> Tensor:
-        return _Detour.apply(inputs, self.target, self.stand_in.forward)
+        return _Detour.apply(inputs, self.target, self.guide.forward)
 
     def respond(self, inputs: Tensor) -> Tensor:
         return self.target(inputs)

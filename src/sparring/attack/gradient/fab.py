@@ -166,8 +166,8 @@ def check_shares(alpha_max: float, beta: float) -> None:
 
 
 def _leads(logits: Tensor, goals: Any, _: Tensor | None) -> Tensor:
-    """Every logit minus the label's, shape (batch, class)."""
-    return logits - logits.gather(1, goals.labels[:, None])
+    """Every class's lead over the label, shape (batch, class)."""
+    return goals.lead(goals.classes(logits), logits)
 
 
 def _nearest_class(

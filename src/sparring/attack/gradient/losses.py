@@ -43,11 +43,12 @@ def cross_entropy(goals: Goals) -> Objective:
 def dlr(goals: Goals) -> Objective:
     """The difference of logits ratio, which no rescaling of the logits changes.
 
-    Paper: Croce and Hein, 2020, arXiv:2003.01690, section 4. Towards a class where the goal names one.
+    Paper: Croce and Hein, 2020, arXiv:2003.01690, section 4. Towards a class where the goal names one. A rejection's score
+    is no logit to divide by: while it is the second, the ratio would be constant.
     """
     if isinstance(goals, ClassifyAs):
         return targeted_dlr(goals, goals.targets)
-    return Objective(goals, lambda logits, goals, _: goals.margin(logits) / _spread(logits, 3))
+    return Objective(goals, lambda logits, goals, _: goals.margin(logits) / _spread(goals.classes(logits), 3))
 
 
 def targeted_dlr(goals: Goals, targets: Tensor) -> Objective:
@@ -57,11 +58,15 @@ def targeted_dlr(goals: Goals, targets: Tensor) -> Objective:
     untargeted one's, the ratio would be constant wherever the target is the third of three. Where the goal names the
     target, the target has to overtake every class and not just the label.
     """
-    return Objective(goals, lambda logits, goals, targets: _lead(logits, goals, targets) / _spread(logits, 4), targets)
+
+    def ratio(logits: Tensor, goals: Any, targets: Tensor | None) -> Tensor:
+        return _lead(logits, goals, targets) / _spread(goals.classes(logits), 4)
+
+    return Objective(goals, ratio, targets)
 
 
 def lead(goals: Goals, targets: Tensor) -> Objective:
-    """The target class's logit minus the label's, or minus the strongest other's where the goal names the target."""
+    """The target class's lead over the label (and a rejection), or over every other where the goal names the target."""
     return Objective(goals, _lead, targets)
 
 
@@ -70,14 +75,14 @@ def likely_targets(logits: Tensor, goals: Goals, count: int) -> Tensor:
     if isinstance(goals, ClassifyAs):
         return goals.targets[:, None]
     labels = goals.labels[:, None]  # type: ignore[attr-defined]
-    others = logits.scatter(1, labels, -torch.inf)
-    return others.topk(min(count, logits.shape[1] - 1), 1).indices
+    others = goals.classes(logits).scatter(1, labels, -torch.inf)
+    return others.topk(min(count, others.shape[1] - 1), 1).indices
 
 
 def _lead(logits: Tensor, goals: Any, targets: Tensor | None) -> Tensor:
     if targets is None or isinstance(goals, ClassifyAs):
         return goals.margin(logits)
-    return (logits.gather(1, targets[:, None]) - logits.gather(1, goals.labels[:, None])).squeeze(1)
+    return goals.lead(logits.gather(1, targets[:, None]), logits).squeeze(1)
 
 
 def _spread(logits: Tensor, rank: int) -> Tensor | float:

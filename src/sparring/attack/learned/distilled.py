@@ -120,17 +120,18 @@ class Distilled(Composed):
         assert isinstance(target, Labelled)
         seed, inputs = Seed.of(seed), cases.inputs
         answers = likelihoods(target, inputs)
+        classes = answers.shape[1]  # one more than the target's where it may reject
         asked = {**to_spec(self), "seed": seed.value, "target": target.fingerprint(), "cases": fingerprint(cases)}
         ready = self
         for number in range(self.rounds):
             place = workspace and workspace / f"round-{number + 1}"
             own = seed.child("round", number)
-            copy = Copying(self, inputs, answers, target.classes, own)
+            copy = Copying(self, inputs, answers, classes, own)
             fit(
                 copy, epochs=self.epochs, schedule=self.schedule, seed=own, folder=place and place / "copy",
                 asked={**asked, "round": number}, name=f"copy {target.name}",
             )  # fmt: skip
-            surrogate = Classifier(copy.module.eval(), target.classes, name=f"copy of {target.name}")
+            surrogate = Classifier(copy.module.eval(), classes, name=f"copy of {target.name}")
             attack = self.attack.prepare(surrogate, cases, threat, seed=own, workspace=place and place / "attack")
             agreed = float((likelihoods(surrogate, inputs).argmax(1) == answers.argmax(1)).float().mean())
             ready = dataclasses.replace(ready, attack=attack, surrogate=surrogate, agreement=agreed)

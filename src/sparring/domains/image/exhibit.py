@@ -62,3 +62,13 @@ def _captions(outputs: Tensor, classes: Sequence[str] | None) -> list[str]:
     likely = bool((scores >= 0).all()) and bool(((scores.sum(1) - 1).abs() < 1e-3).all())
     chances = scores if likely else scores.softmax(1)
     return [f"{name} ({100 * float(chance):.0f} %)" for name, chance in zip(names, chances.amax(1), strict=True)]
+
+
+def sheet(images: Tensor, columns: int) -> str:
+    """Base64 of a PNG of many images of one shape (batch, channel, height, width), so many to a row."""
+    count, channels, height, width = images.shape
+    rows = -(-count // columns)
+    page = images.new_ones(rows * columns, channels, height + 1, width + 1)  # a white line between neighbours
+    page[:count, :, :height, :width] = images.detach()
+    page = page.reshape(rows, columns, channels, height + 1, width + 1).permute(2, 0, 3, 1, 4)
+    return png(page.reshape(channels, rows * (height + 1), columns * (width + 1)))

@@ -64,7 +64,8 @@ class Cleaner(nn.Module):
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
         self.body = _Hourglass(channels, channels, width)
-        nn.init.zeros_(self.body.out.weight)
+        for part in self.body.out.parameters():
+            nn.init.zeros_(part)  # so that it starts as the identity
 
     def forward(self, images: Tensor) -> Tensor:
         """Images in [0, 1], in the shape that came."""

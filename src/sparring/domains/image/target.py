@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from sparring.core.cases import Cases
 from sparring.core.errors import BadTarget, InvalidCases, InvalidSpec
+from sparring.core.goal import Goals
 from sparring.core.panel import Panel
 from sparring.core.target import Labelled, Scored, Trainable
 from sparring.domains.image.exhibit import exhibit
@@ -115,7 +116,7 @@ class Classifier(_Shown, Trainable, Scored):
 
     def place(self, cases: Cases) -> Cases:
         inputs = _tensor(cases.inputs).to(self.device)
-        return replace(cases, inputs=inputs, goals=_to(cases.goals, self.device))
+        return replace(cases, inputs=inputs, goals=_to(_naming(cases.goals), self.device))
 
     def check(self, cases: Cases) -> None:
         check_labels(cases, self.classes)
@@ -163,7 +164,7 @@ class BlackBox(_Shown, Scored):
         return scores
 
     def place(self, cases: Cases) -> Cases:
-        return replace(cases, inputs=_tensor(cases.inputs))
+        return replace(cases, inputs=_tensor(cases.inputs), goals=_naming(cases.goals))
 
     def check(self, cases: Cases) -> None:
         check_labels(cases, self.classes)
@@ -195,7 +196,7 @@ class LabelBox(_Shown):
         return labels.long()
 
     def place(self, cases: Cases) -> Cases:
-        return replace(cases, inputs=_tensor(cases.inputs))
+        return replace(cases, inputs=_tensor(cases.inputs), goals=_naming(cases.goals))
 
     def check(self, cases: Cases) -> None:
         check_labels(cases, self.classes)
@@ -275,6 +276,11 @@ def _tensor(inputs: Any) -> Tensor:
 
 def _array(inputs: Tensor) -> np.ndarray:
     return inputs.detach().cpu().numpy()
+
+
+def _naming(goals: Any) -> Any:
+    """The goals as they face a target that always names a class, wherever they were placed before."""
+    return goals.facing(None) if isinstance(goals, Goals) else goals
 
 
 def _to(goals: Any, device: torch.device) -> Any:

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_model
 from torch import Tensor, nn
 
 from sparring.core.errors import InvalidSpec, SparringError, UnsafeWeights
+from sparring.core.panel import Panel
 from sparring.core.target import Hardening
 
 _NESTED = ("state_dict", "model_state_dict", "model")  # where training scripts put weights inside a checkpoint
@@ -64,7 +65,8 @@ def _safetensors(path: Path) -> tuple[dict[str, Tensor], tuple[Hardening, ...]]:
 
 def _step(data: dict[str, Any]) -> Hardening:
     sequences: dict[str, Any] = {key: tuple(data.pop(key)) for key in ("families", "notes", "history")}
-    return Hardening(**data, **sequences)
+    panels = tuple(Panel(**panel) for panel in data.pop("panels", ()))
+    return Hardening(**data, **sequences, panels=panels)
 
 
 def _torch_file(path: Path) -> dict[str, Tensor]:

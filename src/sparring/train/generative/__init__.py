@@ -1,0 +1,1 @@
+"""Defences that learn together with a generator."""
