@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from common import RADIUS, load_target, net_file
 
 import sparring
 from sparring.attack.learned.adv_gan import AdvGAN
@@ -17,25 +16,28 @@ from sparring.attack.learned.distilled import Distilled
 from sparring.core.attack import Attack
 from sparring.core.cases import Cases
 from sparring.core.goal import ClassifyAs
+from sparring.domains.image.nets import fashion_classifier
 from sparring.domains.image.target import Classifier, LabelBox
+from sparring.domains.image.weights import load_weights
 from sparring.measure.statistics import wilson
 
-BALL = sparring.LpBall("inf", RADIUS["inf"])
+BALL = sparring.LpBall("inf", 0.1)
 _REPEATS = 3
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--learn", type=int, default=20_000, help="training images that the generator learns from")
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--learn", type=int, default=10_000, help="training images that the generator learns from")
+    parser.add_argument("--epochs", type=int, default=6)
     options = parser.parse_args()
     torch.set_num_threads(1)
     learn, test = sparring.fashion_mnist("train", options.learn), sparring.fashion_mnist("test", 1000)
     generator = AdvGAN(epochs=options.epochs)
-    print(f"{'net':10}{'attack':34}{'success':>26}{'s / 1,000':>11}{'learning s':>12}{'pays after':>12}")
-    for kind in ("standard", "pgd"):
-        target = load_target(net_file(options.folder, kind))
+    print(f"{'net':13}{'attack':34}{'success':>26}{'s / 1,000':>11}{'learning s':>12}{'pays after':>12}")
+    for kind in ("standard", "adversarial"):
+        target = fashion_classifier()
+        load_weights(target.module, options.run / kind / "weights.safetensors")
         reference = row(kind, "PGD-40", sparring.PGD(steps=40), target, learn, test)
         row(kind, "FGSM", sparring.FGSM(), target, learn, test)
         row(kind, "Universal", sparring.Universal(), target, learn[:1000], test)
@@ -70,7 +72,7 @@ def row(
     told = f"{found} / {len(cases)} = {100 * found / len(cases):.1f} ({100 * low:.1f}-{100 * high:.1f})"
     pays = f"{1000 * learning / (beside - seconds):,.0f}" if learning and beside > seconds else ""
     print(
-        f"{net:10}{name:34}{told:>26}{seconds:>11.2f}{learning:>12.1f}{pays:>12}  {'; '.join(ready.notes)}", flush=True
+        f"{net:13}{name:34}{told:>26}{seconds:>11.2f}{learning:>12.1f}{pays:>12}  {'; '.join(ready.notes)}", flush=True
     )
     return seconds
 

@@ -17,6 +17,8 @@ _HOMES = {
     "Classifier": "sparring.domains.image.target",
     "LabelBox": "sparring.domains.image.target",
     "hugging_face": "sparring.domains.image.target",
+    "load_target": "sparring.domains.image.saving",
+    "save_target": "sparring.domains.image.saving",
     "load_weights": "sparring.domains.image.weights",
     "arrays": "sparring.domains.image.data",
     "cifar10_jpeg": "sparring.domains.image.data",

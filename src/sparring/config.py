@@ -26,8 +26,8 @@ from sparring.core.spec import build, check_spec, resolve
 from sparring.core.target import Target
 from sparring.core.threat import ThreatModel
 from sparring.domains.image.data import arrays
+from sparring.domains.image.saving import load_target
 from sparring.domains.image.target import Classifier
-from sparring.domains.image.weights import load_weights
 from sparring.measure.limits import Limits
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class Recipe(BaseModel):
         if isinstance(module, nn.Module):
             module.to(place)
         if self.weights is not None:
-            target = with_weights(target, self.base / self.weights)
+            target = load_target(target, self.base / self.weights)
         return target
 
     def open_test(self) -> Cases:
@@ -309,15 +309,6 @@ def open_target(reference: Node | str, classes: int | None, base: Path = Path())
             "Wrap a function that gives scores in BlackBox, one that gives labels in LabelBox."
         )
     return found
-
-
-def with_weights(target: Target, path: Path) -> Target:
-    """The target with the weights of a file, and the lineage that came with them."""
-    module = getattr(target, "module", None)
-    if not isinstance(module, nn.Module):
-        raise InvalidSpec(f"{target.name} has no weights to load {path} into; it is a {type(target).__name__}.")
-    target.lineage = (*target.lineage, *load_weights(module, path))
-    return target
 
 
 def open_cases(reference: Node | str, base: Path = Path()) -> Cases:

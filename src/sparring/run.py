@@ -14,7 +14,7 @@ from sparring.core.progress import Progress, Silent
 from sparring.core.seed import Seed
 from sparring.core.target import Target
 from sparring.core.training import Training
-from sparring.domains.image.weights import save_weights
+from sparring.domains.image.saving import save_target
 from sparring.measure.campaign import measure
 from sparring.measure.scorecard import Scorecard
 from sparring.measure.store import Store, saving
@@ -81,9 +81,7 @@ def harden(recipe: Recipe, name: str, target: Target, train: Cases | None, folde
     hardened = defence.harden(
         target, train, seed=Seed(recipe.seed).child("harden"), workspace=folder, progress=progress
     )
-    module = getattr(hardened, "module", None)
-    if module is not None:
-        save_weights(module, folder / "weights.safetensors", hardened.lineage)
+    save_target(hardened, folder / "weights.safetensors")
     return hardened
 
 

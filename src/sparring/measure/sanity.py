@@ -113,24 +113,31 @@ def _judges_apart(bout: Bout, name: str, said: np.ndarray) -> Flag | None:
 
 def _weaker_families(card: Scorecard) -> list[Flag]:
     """Random noise or a query attack that beats a gradient attack means that gradients mislead."""
-    flags = []
     full = [
         bout
         for bout in card.attacks()
         if bout.family in ("gradient", "query", "noise") and bout.attack not in _ELSEWHERE
     ]
-    for weak in (bout for bout in full if bout.family == "gradient"):
-        for strong in full:
-            if strong.family == "gradient" or strong.threat != weak.threat:
-                continue
-            both = (weak.outcomes >= 0) & (strong.outcomes >= 0)
-            broke = [bout.outcomes == CODES.index(Outcome.BROKEN) for bout in (weak, strong)]
-            only_weak, only_strong = int((broke[0] & ~broke[1] & both).sum()), int((~broke[0] & broke[1] & both).sum())
-            lead = (only_strong - only_weak) / max(1, int(both.sum()))
-            if lead > _LEAD and mcnemar(only_weak, only_strong) < _SURE:
-                text = (
-                    f"{strong.label}, which sees no gradients, breaks more than {weak.label}, which does: "
-                    "the target's gradients probably mislead."
-                )
-                flags.append(Flag("gradients-mislead", text, only_strong - only_weak))
+    flags = []
+    for strong in (bout for bout in full if bout.family != "gradient"):
+        weaker = {
+            bout.label: lead
+            for bout in full
+            if bout.family == "gradient" and bout.threat == strong.threat and (lead := _lead(strong, bout))
+        }
+        if weaker:
+            text = (
+                f"{strong.label}, which sees no gradients, breaks more than {', '.join(weaker)}, which "
+                f"{'does' if len(weaker) == 1 else 'do'}: the target's gradients probably mislead."
+            )
+            flags.append(Flag("gradients-mislead", text, max(weaker.values())))
     return flags
+
+
+def _lead(strong: Bout, weak: Bout) -> int:
+    """By how many cases one attack is surely ahead of another on what both tried; 0 where it is not."""
+    both = (weak.outcomes >= 0) & (strong.outcomes >= 0)
+    broke = [bout.outcomes == CODES.index(Outcome.BROKEN) for bout in (weak, strong)]
+    only_weak, only_strong = int((broke[0] & ~broke[1] & both).sum()), int((~broke[0] & broke[1] & both).sum())
+    enough = only_strong - only_weak > _LEAD * max(1, int(both.sum()))
+    return only_strong - only_weak if enough and mcnemar(only_weak, only_strong) < _SURE else 0

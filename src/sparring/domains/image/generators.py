@@ -63,6 +63,7 @@ class Cleaner(nn.Module):
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
+        self.channels, self.width = channels, width
         self.body = _Hourglass(channels, channels, width)
         for part in self.body.out.parameters():
             nn.init.zeros_(part)  # so that it starts as the identity
@@ -121,6 +122,7 @@ class Critic(nn.Module):
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
+        self.channels, self.width = channels, width
         self.body = nn.Sequential(
             nn.Conv2d(channels, 2 * width, 3, padding=1), nn.LeakyReLU(0.2),
             nn.Conv2d(2 * width, 4 * width, 3, 2, 1), nn.LeakyReLU(0.2),

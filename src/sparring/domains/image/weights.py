@@ -2,8 +2,10 @@
 
 import json
 import pickle
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -36,7 +38,24 @@ def load_weights(module: nn.Module, path: Path | str) -> tuple[Hardening, ...]:
     return lineage
 
 
-def save_weights(module: nn.Module, path: Path | str, lineage: tuple[Hardening, ...] = ()) -> None:
+def header_of(path: Path | str) -> dict[str, str]:
+    """What a safetensors file says of itself; nothing for other files."""
+    path = Path(path)
+    if path.suffix != ".safetensors" or not path.is_file():
+        return {}
+    try:
+        with safe_open(path, "pt") as file:
+            return file.metadata() or {}
+    except SafetensorError as error:
+        raise InvalidSpec(f"{path} is not a safetensors file of weights ({error}).") from error
+
+
+def save_weights(
+    module: nn.Module,
+    path: Path | str,
+    lineage: tuple[Hardening, ...] = (),
+    header: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Writes a module's weights as safetensors, with the history of defences that made them in its header.
 
     Raises:
@@ -46,7 +65,7 @@ def save_weights(module: nn.Module, path: Path | str, lineage: tuple[Hardening, 
     partial = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_model(module, str(partial), {"lineage": json.dumps([asdict(step) for step in lineage])})
+        save_model(module, str(partial), {"lineage": json.dumps([asdict(step) for step in lineage]), **header})
         partial.replace(path)
     except (OSError, SafetensorError) as error:
         raise SparringError(
@@ -56,8 +75,7 @@ def save_weights(module: nn.Module, path: Path | str, lineage: tuple[Hardening, 
 
 def _safetensors(path: Path) -> tuple[dict[str, Tensor], tuple[Hardening, ...]]:
     try:
-        with safe_open(path, "pt") as file:
-            steps = json.loads((file.metadata() or {}).get("lineage", "[]"))
+        steps = json.loads(header_of(path).get("lineage", "[]"))
         return load_file(path), tuple(_step(step) for step in steps)
     except (SafetensorError, ValueError, TypeError, KeyError) as error:
         raise InvalidSpec(f"{path} is not a safetensors file of weights ({error}).") from error
