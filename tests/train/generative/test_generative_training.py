@@ -58,7 +58,7 @@ def test_shows_both_curves_and_pictures(trained):
 
 def lesson(**settings):
     still = Schedule(peak=0.1, weight_decay=0.0, shape="constant", warmup=0.0)
-    base = {"epochs": 1, "validation": Validation(share=0.0), "width": 2, "generator": still}
+    base = {"epochs": 1, "validation": Validation(share=0.0), "width": 2, "turns": 1, "generator": still}
     return Duel(GenerativeTraining(BALL, **(base | settings)), small_net(), toy_images(8), Seed(0))
 
 
@@ -109,16 +109,16 @@ def test_a_share_of_the_batch_meets_past_generators_and_teaches_the_present_one_
     assert all(torch.equal(*pair) for pair in zip(before, duel.current.parameters(), strict=True))
 
 
-def test_the_pool_keeps_the_latest_and_no_more():
-    training = GenerativeTraining(BALL, epochs=8, width=2, pool=2, snapshots=3, schedule=Schedule(batch=8))
-    duel = Duel(training, small_net(), toy_images(40), Seed(0))
-    for _ in range(8):
-        duel._remember()
-    assert len(duel.generators) == len(duel.past) == 2
-    assert len(duel.classifiers) == 4
-    alone = Duel(GenerativeTraining(BALL, epochs=8, pool=0, width=2), small_net(), toy_images(40), Seed(0))
-    alone._remember()
-    assert alone.past == []
+def test_keeps_the_latest_players_and_learns_from_so_many_of_them_as_the_pool_says():
+    for pool in (2, 0):
+        training = GenerativeTraining(BALL, epochs=8, width=2, pool=pool, snapshots=3, schedule=Schedule(batch=8))
+        duel = Duel(training, small_net(), toy_images(8), Seed(0))
+        for _ in range(8):
+            duel._remember()
+        assert len(duel.generators) == len(duel.past) == 3
+        assert len(duel.classifiers) == 4
+        duel.perturb(batch(duel))
+        assert bool(duel.old.any()) is (pool > 0)
 
 
 def test_a_batch_with_a_class_missing_is_a_batch_like_any_other():

@@ -51,11 +51,11 @@ class GenerativeTraining(Training):
         sees_gradient: it is shown the sign of the loss's gradient beside the image, and then it trains on the family
             `gradient` too.
         width: channels of its thinnest layer.
-        pool: past generators that are kept; 0 for none.
+        pool: how many past generators the classifier goes on learning from; 0 for none.
         share: of each batch that meets past generators, where there are any.
         turns: of the generator for each of the classifier.
         generator: its optimiser and learning rate; its batches are the classifier's.
-        snapshots: past classifiers that are kept to attack them.
+        snapshots: past players of each side that are kept to be measured against the present ones.
 
     Raises:
         InvalidSpec: for a threat of radius zero, or a setting outside its range.
@@ -112,7 +112,7 @@ class Duel(Lesson):
         self.player = Opponent(self.current, how.generator, f"{how.name}'s generator")
         self.generators: list[dict[str, Tensor]] = []
         self.classifiers: list[dict[str, Tensor]] = []
-        self.past: list[Perturber] = []
+        self.past: list[Perturber] = []  # all that are kept; the classifier learns from the latest `pool` of them
         self.mirror = student.copy()
         self.written: Tensor | None = None
         self.epochs_seen = 0
@@ -123,10 +123,11 @@ class Duel(Lesson):
         self.written = attempts_of(self.current, batch.inputs, aims, batch.threat, hints)
         moved = self.written.detach().clone()
         self.old = torch.zeros(len(aims), dtype=torch.bool, device=moved.device)
-        if self.past:
+        pool = self.past[-self.how.pool :] if self.how.pool else []
+        if pool:
             self.old = batch.stream.uniform((), at=1) < self.how.share
-            chosen = batch.stream.integers(len(self.past), at=2)
-            for number, net in enumerate(self.past):
+            chosen = batch.stream.integers(len(pool), at=2)
+            for number, net in enumerate(pool):
                 rows = (self.old & (chosen == number)).nonzero().squeeze(1)
                 if len(rows):
                     with torch.no_grad():
@@ -194,13 +195,12 @@ class Duel(Lesson):
     def _remember(self) -> None:
         """Keeps this epoch's players, evenly spaced over the training; the oldest generator makes room."""
         self.epochs_seen += 1
-        epochs = self.how.epochs
-        if self.epochs_seen % max(1, epochs // (self.how.snapshots + 1)) == 0:
-            self.classifiers.append({k: v.detach().clone() for k, v in self.module.state_dict().items()})
-        if self.how.pool and self.epochs_seen % max(1, epochs // (self.how.pool + 1)) == 0:
-            self.generators.append({k: v.detach().clone() for k, v in self.current.state_dict().items()})
-            self.generators = self.generators[-self.how.pool :]
-            self.past = [self._net(Seed(0), weights) for weights in self.generators]
+        if self.epochs_seen % max(1, self.how.epochs // (self.how.snapshots + 1)):
+            return
+        self.classifiers.append({key: value.detach().clone() for key, value in self.module.state_dict().items()})
+        self.generators.append({key: value.detach().clone() for key, value in self.current.state_dict().items()})
+        self.generators = self.generators[-max(self.how.pool, self.how.snapshots) :]
+        self.past = [self._net(Seed(0), weights) for weights in self.generators]
 
     def _duels(self) -> dict[str, float]:
         """Who beats whom, on the cases held back."""
