@@ -13,7 +13,6 @@ from sparring.core.errors import BadTarget, InvalidSpec, RunMismatch
 from sparring.core.progress import Progress, Silent
 from sparring.core.seed import Seed
 from sparring.core.target import Target
-from sparring.core.training import Training
 from sparring.domains.image.saving import save_target
 from sparring.measure.campaign import measure
 from sparring.measure.scorecard import Scorecard
@@ -59,11 +58,8 @@ def _run(recipe: Recipe, folder: Path, progress: Callable[[str], Progress]) -> d
     target = recipe.open_target()
     look(recipe, target, test)
     for defence in defences.values():
-        if isinstance(defence, Training) and train is not None:
-            defence.check(target, train)
-        elif defence is not None and train is not None:
-            defence.refuse_misfit(target)
-            defence.refuse_data(train)
+        if defence is not None and train is not None:
+            defence.refuse(target, train)
     remember(recipe, folder)
     store, cards = Store(folder), {}
     hardened = {name: harden(recipe, name, target, train, folder / name, progress(name)) for name in defences}

@@ -1,15 +1,18 @@
 """Stacks and prompts: what wraps learns from the target as it was; what is demonstrated fits and differs."""
 
+import pytest
 import torch
 
 from sparring.attack.gradient.fgsm import FGSM
 from sparring.core.ball import LpBall
 from sparring.core.cases import Cases
+from sparring.core.errors import InvalidCases
 from sparring.core.seed import Seed
 from sparring.domains.image.toy import toy_cases, toy_classifier
 from sparring.domains.language.conversation import Conversation
 from sparring.domains.language.target import Unanswered
 from sparring.mitigate.blocklist import Blocklist
+from sparring.mitigate.detector import Detector
 from sparring.mitigate.prompt_augmentation import PromptAugmentation, diverse
 from sparring.mitigate.purifier import Purifier
 from sparring.mitigate.stack import Stack
@@ -80,3 +83,13 @@ def test_a_classifier_is_trained_first_and_then_wrapped():
     assert [step.defence for step in made.lineage] == ["train.plain.standard", "mitigate.purifier"]
     assert not torch.equal(made.bare.module[1].weight, toy_classifier().module[1].weight)
     assert stack.families == ("gradient",)
+
+
+def test_every_part_is_asked_before_the_first_one_works():
+    stack = Stack([Standard(epochs=1), Detector(LpBall("inf", 0.05), attacks=[FGSM()])])
+    with pytest.raises(InvalidCases, match="untouched cases to set a threshold"):
+        stack.refuse(toy_classifier(), toy_cases(12))
+    target = toy_classifier()
+    with pytest.raises(InvalidCases, match="untouched cases to set a threshold"):
+        stack.harden(target, toy_cases(12))
+    assert target.meter.forwards == 0

@@ -32,6 +32,11 @@ class Defence(ABC):
     def refuse_data(self, data: Cases) -> None:
         """Raises InvalidCases unless there is enough to learn from; asked before any work is done."""
 
+    def refuse(self, target: Target, data: Cases) -> None:
+        """Raises what `harden` would raise for such a target and such data, before any work is done."""
+        self.refuse_misfit(target)
+        self.refuse_data(data)
+
     @property
     def families(self) -> tuple[str, ...]:
         """The attack families that this defence learns from; none by default."""

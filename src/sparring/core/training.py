@@ -195,6 +195,9 @@ class Training(Defence):
         if len(data) == 0:
             raise InvalidCases("there are no cases to learn from. Pass at least one input and its label.")
 
+    def refuse(self, target: Target, data: Cases) -> None:
+        self.check(target, data)
+
     def harden(
         self,
         target: Any,

@@ -43,6 +43,10 @@ class Stack(Defence):
         for part in self.parts:
             part.refuse_misfit(target)
 
+    def refuse(self, target: Target, data: Cases) -> None:
+        for part in self.parts:
+            part.refuse(target, data)
+
     @property
     def families(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(family for part in self.parts for family in part.families))
@@ -65,6 +69,8 @@ class Stack(Defence):
         Raises:
             Incompatible: if a part cannot use what the part before it made.
         """
+        for part in self.parts:
+            part.refuse_data(data)
         current: Any = target
         for number, part in enumerate(self.parts):
             place = None if workspace is None else Path(workspace) / f"part-{number + 1}"

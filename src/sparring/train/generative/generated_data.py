@@ -72,6 +72,10 @@ class GeneratedData(Defence):
     def families(self) -> tuple[str, ...]:
         return self.training.families
 
+    def refuse(self, target: Target, data: Cases) -> None:
+        self.training.check(target, data)
+        self._gan().check(target, data)
+
     def harden(
         self,
         target: Any,
@@ -89,9 +93,8 @@ class GeneratedData(Defence):
             Diverged: if a loss stops being finite.
         """
         seed, folder = Seed.of(seed), Path(workspace) if workspace is not None else None
-        self.training.check(target, data)
+        self.refuse(target, data)
         gan = self._gan()
-        gan.check(target, data)
         lesson = Painting(gan, target.copy(), data, seed.child("paint"))
         asked = gan._asked(target, data, lesson.seed) if folder else {}
         fitted = fit(
