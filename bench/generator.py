@@ -1,6 +1,32 @@
 """The generator attack: success and time beside FGSM and PGD, white box, black box and targeted, on Fashion-MNIST at Linf 0.1.
 
 SPARRING_DATA=folder python bench/generator.py FOLDER
+
+Bars: on an undefended net at least 90 % of PGD-40's success, far less on an adversarially trained one. Both kept: 92.2 of 96.0, and 8.4.
+
+Measured 2026-11-28, processor time on one thread, 2 cores of an AMD EPYC (Zen 4, no AVX-512) with three other jobs on them, Python 3.11, torch 2.13.0, seed 0,
+10,000 training images, 6 epochs. Success % of the images that the net gets right untouched, with 95 % intervals; "pays after": cases from which on
+learning and attacking cost less than PGD-40 (targeted rows: than targeted PGD-40).
+
+    net          attack                                  success %      s / 1,000   learning s   pays after
+    standard     PGD-40                     850 / 885    96.0 (94.5-97.1)    3.10
+                 FGSM                       828 / 885    93.6 (91.7-95.0)    0.34
+                 Universal, 1,000 images    440 / 885    49.7 (46.4-53.0)    0.29        3.3
+                 AdvGAN                     816 / 885    92.2 (90.2-93.8)    0.39       42.4       15,648
+                 AdvGAN, realism 1          571 / 885    64.5 (61.3-67.6)    0.44       96.0       36,105
+                 AdvGAN on a copy, scores   723 / 885    81.7 (79.0-84.1)    0.41      114.2
+                 AdvGAN on a copy, labels   672 / 885    75.9 (73.0-78.6)    0.47      117.1
+                 FGSM on a copy, scores     736 / 885    83.2 (80.6-85.5)    0.24       47.8
+                 PGD-40, targeted           562 / 885    63.5 (60.3-66.6)    7.47
+                 AdvGAN, targeted           408 / 885    46.1 (42.8-49.4)    0.36       48.0        6,745
+    adversarial  PGD-40                     113 / 823    13.7 (11.5-16.3)   13.72
+                 FGSM                        98 / 823    11.9 (9.9-14.3)     0.33
+                 Universal, 1,000 images     21 / 823     2.6 (1.7-3.9)      0.23        3.2
+                 AdvGAN                      69 / 823     8.4 (6.7-10.5)     0.41       47.2        3,549
+    (the other rows on the adversarial net were not run)
+
+FGSM is as fast as the generator, needs no learning and is a little stronger on both nets: a generator is worth its training where the target gives no
+gradients while it is attacked, not as a faster FGSM. A critic that it must fool costs it a third of its success.
 """
 
 import argparse
