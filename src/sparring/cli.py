@@ -135,6 +135,9 @@ def measure(
     attack: Annotated[list[str] | None, typer.Option("--attack", help="A name or a node; may be repeated.")] = None,
     held_out: Annotated[list[str] | None, typer.Option("--held-out", help="A family; may be repeated.")] = None,
     radii: Annotated[str | None, typer.Option("--radii", help="Points of a curve, such as 2/255,4/255.")] = None,
+    learn_from: Annotated[
+        str | None, typer.Option("--learn-from", help="Cases for attacks that learn, named like --data.")
+    ] = None,
     recipe: RecipeName = None,
     seed: SeedValue = None,
     batch: BatchSize = None,
@@ -147,7 +150,7 @@ def measure(
     from sparring.measure.store import Store
 
     asked = flags.recipe_of(target, recipe, classes=classes, weights=weights, norm=norm, radius=radius, seed=seed, batch=batch,
-                   test=data, suite=suite, held_out=held_out, attacks=attack and [flags.node_of(one) for one in attack],
+                   test=data, learn_from=learn_from, suite=suite, held_out=held_out, attacks=attack and [flags.node_of(one) for one in attack],
                    radii=radii and [number(one) for one in radii.split(",")], defences={})  # fmt: skip
     folder = out or _RUNS / (weights.stem if weights else asked.name)
     cases, model = asked.open_test(), asked.open_target()

@@ -414,9 +414,17 @@ def _build(node: Any) -> Any:
 
 
 def _with_threat(node: Node, threat: Node) -> Node:
+    """The node, and those inside it, with the threat where they need one and name none."""
+    inner = {key: _handed_down(value, threat) for key, value in node.items()}
     parameter = _parameters(node).get("threat")
     needs = parameter is not None and parameter.default is parameter.empty and "threat" not in node
-    return {**node, "threat": threat} if needs else node
+    return {**inner, "threat": threat} if needs else inner
+
+
+def _handed_down(value: Any, threat: Node) -> Any:
+    if isinstance(value, list):
+        return [_handed_down(item, threat) for item in value]
+    return _with_threat(value, threat) if isinstance(value, dict) and "use" in value else value
 
 
 def _parameters(node: Node) -> Mapping[str, inspect.Parameter]:

@@ -27,6 +27,8 @@ def recipe_of(target: str | None, recipe: str | None, **flags: Any) -> "Recipe":
     data = {key: value for key, value in (known.get("data") or {}).items() if value is not None}
     data |= {key: full_path(given.pop(key)) for key in ("test", "train") if key in given}
     data.setdefault("test", data.get("train"))
+    if "learn_from" in given:
+        given["learn_from"] = full_path(given["learn_from"])
     if data["test"] is None:
         raise InvalidSpec("there are no cases: name them with --data file.py:function, or take a --recipe.")
     norm, radius = given.pop("norm", None), given.pop("radius", None)

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from sparring.config import Recipe, any_recipe
 from sparring.core.cases import Cases
-from sparring.core.errors import BadTarget, InvalidSpec, RunMismatch
+from sparring.core.errors import BadTarget, InvalidSpec, RunMismatch, SparringError
 from sparring.core.progress import Progress, Silent
 from sparring.core.seed import Seed
 from sparring.core.target import Target
 from sparring.domains.image.saving import save_target
+from sparring.measure.answers import reason
 from sparring.measure.campaign import measure
 from sparring.measure.scorecard import Scorecard
 from sparring.measure.store import Store, saving
@@ -114,7 +115,15 @@ def look(recipe: Recipe, target: Target, cases: Cases) -> None:
         target.check(placed)
         recipe.built_threat.check(placed)
     first = target.place(cases[: min(8, len(cases))])
-    outputs = target(first.inputs)
+    try:
+        outputs = target(first.inputs)
+    except SparringError:
+        raise
+    except Exception as error:
+        raise BadTarget(
+            f"{target.name} raised on the first cases, inputs of shape {tuple(first.inputs.shape)}: {reason(error)}. "
+            "Check that the cases have the shape that it takes (images: batch, channel, height, width)."
+        ) from error
     if isinstance(outputs, torch.Tensor) and not bool(torch.isfinite(outputs).all()):
         raise BadTarget(
             f"{target.name} answered NaN or infinity on untouched cases. Check its weights and normalisation."

@@ -222,7 +222,7 @@ def test_what_an_attacker_learned_is_told_counted_and_not_learned_again(tmp_path
         for _ in range(2)
     ]
     for bout in (card.bouts[1] for card in cards):
-        assert bout.notes[0].startswith("learned from 20 cases in ")
+        assert bout.notes[0].startswith("learned from 20 cases of those measured here, which flatters it, in ")
         assert bout.notes[0].endswith(" and 40 forwards")
         assert bout.notes[1].startswith("the generator learned from 20 cases")
         assert 40 + 12 <= bout.forwards <= 40 + 24

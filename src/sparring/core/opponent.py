@@ -36,8 +36,9 @@ class Opponent:
         limit = math.inf if self.schedule.clip is None else self.schedule.clip
         if not bool(torch.isfinite(nn.utils.clip_grad_norm_(weights, limit))):
             raise Diverged(
-                f"{self.name}: the gradients stopped being finite. Lower its schedule's peak (now {self.schedule.peak:g}) "
-                f"or set its clip (now {self.schedule.clip}); with a workspace the last good state is kept."
+                f"{self.name}: the gradients stopped being finite. One of the two players diverged: lower the peak of the "
+                f"training's schedule, or this one's (now {self.schedule.peak:g}), or set its clip (now "
+                f"{self.schedule.clip}); with a workspace the last good state is kept."
             )
         for group in self.optimiser.param_groups:
             group["lr"] = self.schedule.rate(done)

@@ -85,7 +85,10 @@ def check_arguments(constructor: Any, arguments: dict[str, Any], name: str) -> N
         and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     ]
     if missing:
-        raise InvalidSpec(f"{name} needs {_listed(missing)}, which the spec does not give.")
+        shown = ", ".join(f"{key}: ..." for key in missing)
+        raise InvalidSpec(
+            f"{name} needs {_listed(missing)}, which the spec does not give. Write it as {{use: {name}, {shown}}}."
+        )
 
 
 def resolve(name: str) -> Any:

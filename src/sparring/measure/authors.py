@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ def prepared(
     store: Store,
     run: str,
     label: str,
+    measured: Set[str],
 ) -> Attack[Any, Any, Any]:
     """The attack with what it learned from these cases; one that was killed as it learned goes on from its folder."""
     start, meter = time.perf_counter(), target.meter
@@ -72,7 +74,8 @@ def prepared(
         "input_backwards": meter.input_backwards - before[1],
         "seconds": time.perf_counter() - start,
     }
-    told = f"learned from {len(cases)} cases in {spent['seconds']:.1f} s and {spent['forwards']} forwards"
+    own = " of those measured here, which flatters it," if measured & set(cases.ids) else ""
+    told = f"learned from {len(cases)} cases{own} in {spent['seconds']:.1f} s and {spent['forwards']} forwards"
     store.remember(run, f"learned {label}", {**spent, "notes": [told, *ready.notes]})
     return ready
 

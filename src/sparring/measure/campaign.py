@@ -174,6 +174,8 @@ class Campaign:
             notes.append("This target brings no history of its training, so every family counts as held out.")
         if self.suite is not None:
             notes.append(told(self.suite, masking))
+        elif isinstance(self.target, Differentiable):
+            notes.append("No suite ran, so nobody checked whether the gradients are masked.")
         card = gather(
             referee, threat=self.threat.describe(), masking=masking, notes=notes, vitals=vitals, asked=self.asked,
             taxonomy=self.taxonomy,

@@ -102,6 +102,7 @@ class Referee:
             store=self.store,
             run=self.run,
             label=stage.bout.label,
+            measured=set(self.cases.ids),
         )
 
     def _block(

@@ -17,7 +17,7 @@ from sparring.mitigate.wrapped import Wrapped
 
 @dataclass(frozen=True)
 class Stack(Defence):
-    """Carries out defences in order. Those that change weights go first: what is wrapped gives no weights.
+    """Carries out defences in order. Those that change weights go first: what is wrapped has none that a training could change.
 
     Paper: none; defence in depth.
     Differs: nothing to differ from. What wraps a chat learns from the target as it was, whose failures these are; what

@@ -9,7 +9,16 @@ from matplotlib.figure import Figure
 
 from sparring.report.summary import tidy
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#4d4d4d")  # Okabe and Ito, 2008
+COLOURS = (
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#56b4e9",
+    "#e69f00",
+    "#4d4d4d",
+    "#8c6d31",
+)  # Okabe and Ito, 2008; and brown
 MARKERS = "osD^vPX"
 LINES = ("-", "--", "-.", ":")
 INK, MUTED, RULE = "#1c2430", "#5a6472", "#dfe4ea"

@@ -1,8 +1,12 @@
 """The generator attack: it finds the closed-form optimum, aims where it is told, resumes, and refuses."""
 
+import re
+
 import pytest
 import torch
+from torch import nn
 
+from sparring.attack.compose.bpda import straight_through
 from sparring.attack.gradient.pgd import PGD
 from sparring.attack.learned.adv_gan import AdvGAN
 from sparring.core.ball import LpBall
@@ -13,6 +17,7 @@ from sparring.core.schedule import Schedule
 from sparring.core.target import Differentiable
 from sparring.domains.image.target import Classifier
 from sparring.domains.image.toy import toy_cases, toy_classifier
+from sparring.measure.campaign import measure
 from tests.attack.physical.two_classes import drawn, grey_cases, two_classes
 
 
@@ -155,3 +160,19 @@ def test_needs_a_target_with_classes():
 
     with pytest.raises(Incompatible, match="needs a target with classes; got Bare"):
         AdvGAN().run(Bare(), toy_cases(), BALL)
+
+
+def test_a_target_without_a_gradient_is_refused_and_never_counts_as_held():
+    inner = toy_classifier()
+    masked = Classifier(
+        nn.Sequential(straight_through(lambda x: (x * 8).round() / 8, lambda x: 0 * x), inner.module), 4
+    )
+    ready = AdvGAN(epochs=1).prepare(masked, toy_cases(), BALL)
+    assert re.match(
+        "the target gave no gradient on [0-9]+% of 12 cases, so the generator learned nothing", ready.notes[0]
+    )
+    assert bool(ready.run(masked, toy_cases(), BALL).refused.all())
+    card = measure(masked, toy_cases(), BALL, attacks=[AdvGAN(epochs=1)])
+    assert card.rate("adv-gan").decided == card.clean.broken  # nothing counts as held
+    assert "silent-attacker" in [flag.name for flag in card.flags]
+    assert any("of those measured here, which flatters it" in note for note in card.bouts[1].notes)

@@ -9,7 +9,7 @@ from sparring.domains.image.generators import Cleaner, Critic
 from sparring.domains.image.guarded import Guarded
 from sparring.domains.image.purified import Purified
 from sparring.domains.image.saving import load_target, save_target
-from sparring.domains.image.target import BlackBox
+from sparring.domains.image.target import BlackBox, Classifier
 from sparring.domains.image.toy import toy_cases, toy_classifier
 
 INPUTS = toy_cases().inputs
@@ -42,6 +42,15 @@ def test_a_target_answers_after_loading_as_it_did_before_saving(made, tmp_path):
     assert not torch.equal(back.bare.respond(INPUTS), toy_classifier(seed=5).respond(INPUTS))
     assert back.fingerprint() == made.fingerprint()
     assert back.lineage == made.lineage
+
+
+def test_refuses_weights_that_were_trained_behind_another_normalisation(tmp_path):
+    inner = toy_classifier()
+    save_target(Classifier(inner.module, 4, mean=(0.5,), std=(0.2,), name="toy"), tmp_path / "w.safetensors")
+    with pytest.raises(
+        InvalidSpec, match=r"behind another normalisation, mean and std \[\[0\.5\], \[0\.2\]\]; toy has"
+    ):
+        load_target(toy_classifier(), tmp_path / "w.safetensors")
 
 
 def test_says_where_there_is_nothing_to_save_or_to_load_into(tmp_path):

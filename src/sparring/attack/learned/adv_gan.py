@@ -23,6 +23,8 @@ from sparring.core.threat import ThreatModel
 from sparring.core.training import fingerprint
 from sparring.domains.image.generators import Critic, Perturber, aims_of, attempts_of, check_images, seeded
 
+_BLIND = 0.5  # share of cases without a gradient from which on nothing can have been learned
+
 
 @dataclass(frozen=True)
 class AdvGAN(Attack[Differentiable, Cases, LpBall]):
@@ -47,6 +49,7 @@ class AdvGAN(Attack[Differentiable, Cases, LpBall]):
         schedule: of the generator, and of the discriminator at half the rate.
         generator: what was learned.
         notes: how much it fooled as it learned.
+        blind: the target gave no gradient, so nothing was learned: every case is refused, for that is no evidence.
 
     Raises:
         InvalidSpec: if `epochs` or `width` is below 1, or `realism` is negative.
@@ -63,6 +66,8 @@ class AdvGAN(Attack[Differentiable, Cases, LpBall]):
     )
     generator: Perturber | None = field(default=None, compare=False, repr=False, metadata=LEARNED)
     notes: tuple[str, ...] = field(default=(), compare=False, repr=False, metadata=LEARNED)  # type: ignore[override]
+
+    blind: bool = field(default=False, compare=False, repr=False, metadata=LEARNED)
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.width < 1 or not self.realism >= 0:
@@ -101,9 +106,14 @@ class AdvGAN(Attack[Differentiable, Cases, LpBall]):
             lesson, epochs=self.epochs, schedule=self.schedule, seed=seed.child("fit"), folder=workspace, asked=asked,
             name=f"train {self.name}",
         )  # fmt: skip
-        fooled = fitted.history[-1]["fooled"]
+        fooled, blind = fitted.history[-1]["fooled"], fitted.history[-1]["blind"]
         note = f"the generator learned from {len(cases)} cases and fooled {fooled:.0%} of them in its last epoch"
-        return replace(self, generator=lesson.net.eval(), notes=(note,))
+        if blind > _BLIND:
+            note = (
+                f"the target gave no gradient on {blind:.0%} of {len(cases)} cases, so the generator learned nothing and "
+                "attacks nobody; compose.bpda follows a target's stand-in instead"
+            )
+        return replace(self, generator=lesson.net.eval(), notes=(note,), blind=blind > _BLIND)
 
     def search(self, target: Differentiable, cases: Cases, threat: LpBall, seed: Seed) -> Attempts:
         ready = self if self.generator is not None else self.prepare(target, cases, threat, seed=seed)
@@ -113,7 +123,8 @@ class AdvGAN(Attack[Differentiable, Cases, LpBall]):
         if len(rest):  # a case that is broken as it is stays as it is
             broken = rest[cases.goals[rest].reached(target(cases.inputs[rest]))]
             attempts[broken], found[broken] = cases.inputs[broken], True
-        return Attempts(attempts, found)
+        refused = torch.ones_like(found) if ready.blind else None
+        return Attempts(attempts, found, refused=refused)
 
     @torch.no_grad()
     def write(self, cases: Cases, threat: LpBall) -> Tensor:
@@ -153,7 +164,9 @@ class Writing(Learner):
         attempts = attempts_of(self.net, cases.inputs, aims_of(cases.goals), self.threat)
         answer = self.target.gradient(attempts, shortfall(cases.goals))
         gradient = -answer.gradient  # `gradient` looks for what rises; a shortfall is to fall
-        sums = {"loss": -answer.values.sum(), "fooled": cases.goals.reached(answer.outputs).sum()}
+        fooled = cases.goals.reached(answer.outputs)
+        flat = (answer.gradient == 0).flatten(1).all(1) & ~fooled
+        sums = {"loss": -answer.values.sum(), "fooled": fooled.sum(), "blind": flat.sum()}
         if self.critic is not None:
             told, sums["critic"] = self._told(cases.inputs, attempts.detach(), step.done)
             gradient = gradient + self.how.realism * told

@@ -197,5 +197,5 @@ def check_images(inputs: Any, owner: str) -> None:
     if len(shape) != 4 or min(shape[2:], default=0) < 4:
         raise InvalidCases(
             f"{owner} needs images of shape (batch, channel, height, width) with sides of 4 or more; got {shape}. "
-            "For other inputs use PGD."
+            "A generator works on images alone."
         )

@@ -14,7 +14,7 @@ from sparring.domains.image.purified import Purified
 from sparring.domains.image.target import Classifier
 from sparring.domains.image.weights import header_of, load_weights, save_weights
 
-_KEY = "wrapped"
+_KEY, _SEEN = "wrapped", "normalisation"
 
 
 def save_target(target: Target, path: Path | str) -> bool:
@@ -23,17 +23,18 @@ def save_target(target: Target, path: Path | str) -> bool:
     Raises:
         SparringError: if the disk is full or the folder cannot be written.
     """
+    seen = {_SEEN: _normalisation(target)}
     wrapped = _taken_apart(target)
     if wrapped is not None:
         bare, net, settings = wrapped
         settings |= {"channels": net.channels, "width": net.width}
         whole = nn.ModuleDict({"bare": bare.module, "net": net})
-        save_weights(whole, path, target.lineage, {_KEY: json.dumps(settings)})
+        save_weights(whole, path, target.lineage, {_KEY: json.dumps(settings), **seen})
         return True
     module = getattr(target, "module", None)
     if not isinstance(module, nn.Module):
         return False
-    save_weights(module, path, target.lineage)
+    save_weights(module, path, target.lineage, seen)
     return True
 
 
@@ -47,7 +48,14 @@ def load_target(target: Target, path: Path | str) -> Target:
     module = getattr(target, "module", None)
     if not isinstance(module, nn.Module):
         raise InvalidSpec(f"{target.name} has no weights to load {path} into; it is a {type(target).__name__}.")
-    settings = json.loads(header_of(path).get(_KEY, "null"))
+    header = header_of(path)
+    saved, own = header.get(_SEEN, ""), _normalisation(target)
+    if saved and own and saved != own:
+        raise InvalidSpec(
+            f"{path} was trained behind another normalisation, mean and std {saved}; {target.name} has {own}. Give the "
+            "Classifier the mean and std that the weights were trained with."
+        )
+    settings = json.loads(header.get(_KEY, "null"))
     if settings is None:
         target.lineage = (*target.lineage, *load_weights(module, path))
         return target
@@ -59,6 +67,14 @@ def load_target(target: Target, path: Path | str) -> Target:
     made = Guarded(target, net.eval(), **settings) if kind == "guarded" else Purified(net.eval(), target, **settings)
     made.lineage = (*target.lineage, *lineage)
     return made
+
+
+def _normalisation(target: Target) -> str:
+    """Mean and std of the classifier inside, as text; empty for what is no Classifier."""
+    bare = target.bare
+    if not isinstance(bare, Classifier):
+        return ""
+    return json.dumps([None if value is None else list(value) for value in (bare.mean, bare.std)])
 
 
 def _taken_apart(target: Target) -> tuple[Classifier, Any, dict[str, Any]] | None:
