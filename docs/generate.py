@@ -3,10 +3,12 @@
 python docs/generate.py
 """
 
+import dataclasses
 import importlib
 import inspect
 import json
 import pkgutil
+import re
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +63,7 @@ def _page(kind: type, figures: dict[str, Any]) -> str:
             f"Family: `{kind.family}`. Needs: a {kind.needs_target.__name__} target and a {kind.needs_threat.__name__} threat.",
             "",
         ]
-    lines += [_sections(text), ""]
+    lines += [_sections(text), "", "## All settings", "", "```", *_signature(kind), "```", ""]
     measured = figures.get(name)
     lines += ["## Reference numbers", "", *(_figures(measured) if measured else ["None measured yet."])]
     for repairs in figures.get("repairs", {}).get(name, []):
@@ -72,6 +74,14 @@ def _page(kind: type, figures: dict[str, Any]) -> str:
 def _figures(measured: dict[str, Any]) -> list[str]:
     made = f"Made with `{measured['command']}` on {measured['date']}."
     return [measured["setting"], "", *_table(measured["rows"]), "", made]
+
+
+def _signature(kind: type) -> list[str]:
+    """The constructor's settings with their defaults, those that every training shares among them."""
+    hidden = {field.name for field in dataclasses.fields(kind) if field.metadata.get("learned")}
+    shown = [str(one) for one in inspect.signature(kind).parameters.values() if one.name not in hidden]
+    plain = [re.sub(r"^([a-z_]+):.*?( = .*)?$", r"\1\2", one) for one in shown]
+    return [f"{kind.__name__}(", *(f"    {one}," for one in plain), ")"]
 
 
 def _sections(text: str) -> str:

@@ -91,6 +91,11 @@ class Attack(ABC, Generic[T, C, H]):
         return ()
 
     @property
+    def doubts(self) -> tuple[str, ...]:
+        """Of a prepared attack: reasons to believe that it failed and not that a target held; each becomes a red flag."""
+        return ()
+
+    @property
     def learns(self) -> bool:
         """Whether `prepare` does anything."""
         return type(self).prepare is not Attack.prepare

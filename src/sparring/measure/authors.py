@@ -76,14 +76,14 @@ def prepared(
     }
     own = " of those measured here, which flatters it," if measured & set(cases.ids) else ""
     told = f"learned from {len(cases)} cases{own} in {spent['seconds']:.1f} s and {spent['forwards']} forwards"
-    store.remember(run, f"learned {label}", {**spent, "notes": [told, *ready.notes]})
+    store.remember(run, f"learned {label}", {**spent, "notes": [told, *ready.notes], "doubts": list(ready.doubts)})
     return ready
 
 
 def spent_learning(store: Store, run: str, label: str) -> dict[str, Any]:
     """What an attacker spent before its first attempt (since it was last started), and its notes."""
     found = store.fact(run, f"script {label}") or store.fact(run, f"learned {label}") or {}
-    return {"forwards": 0, "input_backwards": 0, "seconds": 0.0, "notes": [], **found}
+    return {"forwards": 0, "input_backwards": 0, "seconds": 0.0, "notes": [], "doubts": [], **found}
 
 
 def _folder(workspace: Path, run: str, label: str) -> Path:

@@ -62,7 +62,12 @@ def gather(
         attempts=(lambda: _broken(referee)) if texts or store.workspace is not None else None,
         said=(lambda: transcripts(store, run, labels)) if texts else None,
     )
-    card.flags = masking + card_flags(card, replays=target.replays)
+    doubts = [
+        Flag("blind-attacker", f"{label}: {doubt}.")
+        for label in labels
+        for doubt in spent_learning(store, run, label)["doubts"]
+    ]
+    card.flags = masking + doubts + card_flags(card, replays=target.replays)
     return card
 
 

@@ -58,6 +58,10 @@ class Composed(Attack):  # type: ignore[type-arg]  # it needs what its members n
         return any(member.learns for member in self.members)
 
     @property
+    def doubts(self) -> tuple[str, ...]:
+        return tuple(doubt for member in self.members for doubt in member.doubts)
+
+    @property
     def notes(self) -> tuple[str, ...]:  # type: ignore[override]
         return tuple(note for member in self.members for note in member.notes)
 

@@ -49,7 +49,7 @@ class AdvGAN(Attack[Differentiable, Cases, LpBall]):
         schedule: of the generator, and of the discriminator at half the rate.
         generator: what was learned.
         notes: how much it fooled as it learned.
-        blind: the target gave no gradient, so nothing was learned: every case is refused, for that is no evidence.
+        blind: share of the cases learned from, in the last epoch, on which the target gave no gradient.
 
     Raises:
         InvalidSpec: if `epochs` or `width` is below 1, or `realism` is negative.
@@ -67,7 +67,7 @@ class AdvGAN(Attack[Differentiable, Cases, LpBall]):
     generator: Perturber | None = field(default=None, compare=False, repr=False, metadata=LEARNED)
     notes: tuple[str, ...] = field(default=(), compare=False, repr=False, metadata=LEARNED)  # type: ignore[override]
 
-    blind: bool = field(default=False, compare=False, repr=False, metadata=LEARNED)
+    blind: float = field(default=0.0, compare=False, repr=False, metadata=LEARNED)
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.width < 1 or not self.realism >= 0:
@@ -75,6 +75,15 @@ class AdvGAN(Attack[Differentiable, Cases, LpBall]):
                 "AdvGAN needs epochs and width of 1 or more and a realism of 0 or more; "
                 f"got {self.epochs}, {self.width} and {self.realism}."
             )
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        if self.blind <= _BLIND:
+            return ()
+        return (
+            f"the target gave no gradient on {self.blind:.0%} of what the generator learned from, so it learned nothing and "
+            "what held against it proves nothing: follow the target's stand-in with compose.bpda",
+        )
 
     def cost(self, target: Target) -> int:
         return 2 if self.generator is not None else 2 + self.epochs
@@ -108,12 +117,7 @@ class AdvGAN(Attack[Differentiable, Cases, LpBall]):
         )  # fmt: skip
         fooled, blind = fitted.history[-1]["fooled"], fitted.history[-1]["blind"]
         note = f"the generator learned from {len(cases)} cases and fooled {fooled:.0%} of them in its last epoch"
-        if blind > _BLIND:
-            note = (
-                f"the target gave no gradient on {blind:.0%} of {len(cases)} cases, so the generator learned nothing and "
-                "attacks nobody; compose.bpda follows a target's stand-in instead"
-            )
-        return replace(self, generator=lesson.net.eval(), notes=(note,), blind=blind > _BLIND)
+        return replace(self, generator=lesson.net.eval(), notes=(note,), blind=blind)
 
     def search(self, target: Differentiable, cases: Cases, threat: LpBall, seed: Seed) -> Attempts:
         ready = self if self.generator is not None else self.prepare(target, cases, threat, seed=seed)
@@ -123,8 +127,7 @@ class AdvGAN(Attack[Differentiable, Cases, LpBall]):
         if len(rest):  # a case that is broken as it is stays as it is
             broken = rest[cases.goals[rest].reached(target(cases.inputs[rest]))]
             attempts[broken], found[broken] = cases.inputs[broken], True
-        refused = torch.ones_like(found) if ready.blind else None
-        return Attempts(attempts, found, refused=refused)
+        return Attempts(attempts, found)
 
     @torch.no_grad()
     def write(self, cases: Cases, threat: LpBall) -> Tensor:
