@@ -12,10 +12,9 @@ import torch
 import sparring
 from sparring.attack.learned.adv_gan import AdvGAN
 from sparring.config import read_recipe
-from sparring.core.progress import Silent
-from sparring.domains.image.guarded import auroc
+from sparring.domains.image.guarded import Guarded, auroc
+from sparring.domains.image.saving import load_target
 from sparring.measure.statistics import wilson
-from sparring.run import harden
 
 ATTACKS = {
     "AdvGAN": AdvGAN(),
@@ -33,12 +32,13 @@ ATTACKS = {
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("recipe")
-    parser.add_argument("run", type=Path, help="folder of the run; its detector is trained there if it is not yet")
+    parser.add_argument("run", type=Path, help="folder of the run")
     options = parser.parse_args()
     torch.set_num_threads(1)
     recipe = read_recipe(options.recipe)
     train, test, threat = recipe.open_train(), recipe.open_test(), recipe.built_threat
-    guarded = harden(recipe, "detector", recipe.open_target(), train, options.run / "detector", Silent())
+    guarded = load_target(recipe.open_target(), options.run / "detector" / "weights.safetensors")
+    assert isinstance(guarded, Guarded)
     seen = guarded.lineage[-1].families
     for note in guarded.lineage[-1].notes:
         print(note)
