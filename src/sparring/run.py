@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from sparring.config import Recipe, any_recipe
 from sparring.core.cases import Cases
-from sparring.core.errors import BadTarget, InvalidSpec, RunMismatch, SparringError
+from sparring.core.errors import InvalidSpec, RunMismatch
 from sparring.core.progress import Progress, Silent
 from sparring.core.seed import Seed
 from sparring.core.target import Target
 from sparring.domains.image.saving import save_target
-from sparring.measure.answers import reason
+from sparring.measure.answers import refuse_silent
 from sparring.measure.campaign import measure
 from sparring.measure.scorecard import Scorecard
 from sparring.measure.store import Store, saving
@@ -108,26 +108,12 @@ def look(recipe: Recipe, target: Target, cases: Cases) -> None:
         BadTarget: for another number of answers, or NaN.
         Incompatible: for an attack that does not fit the target or its threat.
     """
-    import torch
-
     for block in cases.blocks(recipe.batch):
         placed = target.place(block)
         target.check(placed)
         recipe.built_threat.check(placed)
     first = target.place(cases[: min(8, len(cases))])
-    try:
-        outputs = target(first.inputs)
-    except SparringError:
-        raise
-    except Exception as error:
-        raise BadTarget(
-            f"{target.name} raised on the first cases, inputs of shape {tuple(first.inputs.shape)}: {reason(error)}. "
-            "Check that the cases have the shape that it takes (images: batch, channel, height, width)."
-        ) from error
-    if isinstance(outputs, torch.Tensor) and not bool(torch.isfinite(outputs).all()):
-        raise BadTarget(
-            f"{target.name} answered NaN or infinity on untouched cases. Check its weights and normalisation."
-        )
+    refuse_silent(target, first.inputs)
     suite = recipe.built_suite
     for attack in (*(suite.stages if suite else ()), *(suite.escalation if suite else ())):
         attack.check(target, recipe.built_threat)

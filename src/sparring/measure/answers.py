@@ -12,6 +12,27 @@ from sparring.core.judge import Judge, Outcome
 from sparring.core.target import Target
 
 
+def refuse_silent(target: Target, inputs: torch.Tensor) -> None:
+    """Asks a target about the first cases, before any work is lost.
+
+    Raises:
+        BadTarget: if it raises on them, or answers NaN or infinity.
+    """
+    try:
+        outputs = target(inputs)
+    except SparringError:
+        raise
+    except Exception as error:
+        raise BadTarget(
+            f"{target.name} raised on the first cases, inputs of shape {tuple(inputs.shape)}: {reason(error)}. "
+            "Check that the cases have the shape that it takes (images: batch, channel, height, width)."
+        ) from error
+    if isinstance(outputs, torch.Tensor) and not bool(torch.isfinite(outputs).all()):
+        raise BadTarget(
+            f"{target.name} answered NaN or infinity on untouched cases. Check its weights and normalisation."
+        )
+
+
 def answered(target: Target, inputs: Any, where: np.ndarray) -> tuple[Any, np.ndarray, dict[int, str]]:
     """What a target says to some inputs of a batch.
 

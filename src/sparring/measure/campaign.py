@@ -14,7 +14,7 @@ from sparring.attack.suite import Suite
 from sparring.attack.suite import suite as named_suite
 from sparring.core.budget import Budget
 from sparring.core.cases import Cases
-from sparring.core.errors import BadTarget, Incompatible, InvalidCases, InvalidSpec, NotHeldOut, SparringError
+from sparring.core.errors import Incompatible, InvalidCases, InvalidSpec, NotHeldOut
 from sparring.core.flag import Flag
 from sparring.core.goal import Goals
 from sparring.core.judge import GoalReached, Judge
@@ -24,7 +24,7 @@ from sparring.core.spec import digest, to_spec
 from sparring.core.target import Differentiable, Target
 from sparring.core.threat import ThreatModel
 from sparring.core.vital import Reading, Vital
-from sparring.measure.answers import reason
+from sparring.measure.answers import refuse_silent
 from sparring.measure.card_json import reading_from
 from sparring.measure.gather import gather, versions
 from sparring.measure.plan import Entry, Plan, told
@@ -224,20 +224,7 @@ class Campaign:
         first = self.target.place(self.cases[: min(8, self.referee.batch)])
         if not isinstance(first.inputs, torch.Tensor):
             return  # answers in words are graded one by one, so a failure is the case's own
-        try:
-            outputs = self.target(first.inputs)
-        except SparringError:
-            raise
-        except Exception as error:
-            shape = tuple(getattr(first.inputs, "shape", (len(first),)))
-            raise BadTarget(
-                f"{self.target.name} raised on the first cases, inputs of shape {shape}: {reason(error)}. "
-                "Check that the cases have the shape that it takes (images: batch, channel, height, width)."
-            ) from error
-        if isinstance(outputs, torch.Tensor) and not bool(torch.isfinite(outputs).all()):
-            raise BadTarget(
-                f"{self.target.name} answered NaN or infinity on untouched cases. Check its weights and normalisation."
-            )
+        refuse_silent(self.target, first.inputs)
 
     def _reading(self, number: int, vital: Vital) -> Reading:
         """A vital of the target, read once per run."""

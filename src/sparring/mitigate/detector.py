@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from sparring.attack.gradient.pgd import PGD
@@ -20,14 +19,13 @@ from sparring.core.schedule import Schedule
 from sparring.core.seed import Seed
 from sparring.core.spec import to_spec
 from sparring.core.target import Hardening, Target
-from sparring.core.threat import Projectable, ThreatModel
+from sparring.core.threat import ThreatModel
 from sparring.core.training import fingerprint
 from sparring.domains.image.generators import check_images
 from sparring.domains.image.guarded import Guarded
 from sparring.domains.image.target import Classifier
+from sparring.mitigate.attempts import attempts_on, families_of, prepared, refuse_attacks
 from sparring.mitigate.watching import Shown, Spent, Watching, fewest, scores, threshold_of
-
-_BLOCK = 256
 
 
 @dataclass(frozen=True)
@@ -77,16 +75,7 @@ class Detector(Defence):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "attacks", tuple(self.attacks))
-        strangers = [one for one in self.attacks if not isinstance(one, Attack)]
-        if strangers or not self.attacks:
-            raise InvalidSpec(
-                f"Detector needs attacks to learn from, such as [PGD(steps=10)]; got {(strangers or [self.attacks])[0]!r}."
-            )
-        if isinstance(self.threat, Projectable) and not bool(torch.as_tensor(self.threat.radius).gt(0).any()):
-            raise InvalidSpec(
-                "Detector needs a threat with a radius above 0, for at zero there is nothing to see in an image; "
-                f"got {self.threat.describe()}. Name the radius that it is to defend against."
-            )
+        refuse_attacks("Detector", self.attacks, self.threat, "see in an image")
         if not 0 < self.false_positives < 1 or not 0 < self.share < 1:
             raise InvalidSpec(
                 "Detector needs false_positives and a share above 0 and below 1; "
@@ -97,7 +86,7 @@ class Detector(Defence):
 
     @property
     def families(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(part.family for attack in self.attacks for part in attack.parts))
+        return families_of(self.attacks)
 
     def refuse_misfit(self, target: Target) -> None:
         super().refuse_misfit(target)
@@ -136,8 +125,8 @@ class Detector(Defence):
         folder = None if workspace is None else Path(workspace)
         classifier = target.copy()
         learn, setting, proof = (self._placed(classifier, part) for part in self._split(data))
-        ready = self._prepared(classifier, learn, seed, folder)
-        shown = self._attacked(ready, classifier, learn, seed)
+        ready = prepared(self.attacks, classifier, learn, self.threat, seed, folder)
+        shown = Shown(learn.inputs, attempts_on(learn, ready, classifier, self.threat, seed))
         if not any(bool(moved.any()) for moved in shown.moved()):
             raise InvalidSpec(
                 f"{self.name} learns from attempts that change images; those of "
@@ -154,7 +143,9 @@ class Detector(Defence):
         notes = (
             f"rejects above a score of {guarded.threshold:.3g}, which {len(setting)} untouched images set for "
             f"{self.false_positives:.2g} false positives",
-            *self._attacked(ready, classifier, proof, seed).notes(guarded, [attack.label for attack in ready]),
+            *Shown(proof.inputs, attempts_on(proof, ready, classifier, self.threat, seed)).notes(
+                guarded, [attack.label for attack in ready]
+            ),
         )
         spent = lesson.spent
         step = Hardening(
@@ -175,21 +166,3 @@ class Detector(Defence):
         classifier.check(cases)
         self.threat.check(cases)
         return cases
-
-    def _prepared(
-        self, classifier: Classifier, cases: Cases, seed: Seed, folder: Path | None
-    ) -> list[Attack[Any, Any, Any]]:
-        ready = []
-        for number, attack in enumerate(self.attacks):
-            place = None if folder is None else folder / f"attack-{number + 1}"
-            own = seed.child("learn", number)
-            ready.append(attack.prepare(classifier, cases, self.threat, seed=own, workspace=place))
-        return ready
-
-    def _attacked(self, ready: list[Attack[Any, Any, Any]], classifier: Classifier, cases: Cases, seed: Seed) -> Shown:
-        attempts = []
-        for number, attack in enumerate(ready):
-            own, blocks = seed.child("attack", number), cases.blocks(_BLOCK)
-            parts = [attack.run(classifier, block, self.threat, seed=own).inputs for block in blocks]
-            attempts.append(torch.cat(parts))
-        return Shown(cases.inputs, attempts)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from sparring.attack.gradient.fgsm import FGSM
@@ -20,14 +19,13 @@ from sparring.core.schedule import Schedule
 from sparring.core.seed import Seed
 from sparring.core.spec import to_spec
 from sparring.core.target import Hardening, Target
-from sparring.core.threat import Projectable, ThreatModel
+from sparring.core.threat import ThreatModel
 from sparring.core.training import fingerprint
 from sparring.domains.image.generators import check_images
 from sparring.domains.image.purified import Purified
 from sparring.domains.image.target import Classifier
+from sparring.mitigate.attempts import attempts_on, families_of, prepared, refuse_attacks
 from sparring.mitigate.cleaning import Cleaning, Pairs
-
-_BLOCK = 256
 
 
 @dataclass(frozen=True)
@@ -79,16 +77,7 @@ class Purifier(Defence):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "attacks", tuple(self.attacks))
-        strangers = [one for one in self.attacks if not isinstance(one, Attack)]
-        if strangers or not self.attacks:
-            raise InvalidSpec(
-                f"Purifier needs attacks to learn from, such as [PGD(steps=10)]; got {(strangers or [self.attacks])[0]!r}."
-            )
-        if isinstance(self.threat, Projectable) and not bool(torch.as_tensor(self.threat.radius).gt(0).any()):
-            raise InvalidSpec(
-                "Purifier needs a threat with a radius above 0, for at zero there is nothing to take out of an image; "
-                f"got {self.threat.describe()}. Name the radius that it is to defend against."
-            )
+        refuse_attacks("Purifier", self.attacks, self.threat, "take out of an image")
         if self.epochs < 1 or self.width < 1 or not self.adversarial >= 0:
             raise InvalidSpec(
                 "Purifier needs epochs and width of 1 or more and an adversarial weight of 0 or more; "
@@ -101,7 +90,7 @@ class Purifier(Defence):
 
     @property
     def families(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(part.family for attack in self.attacks for part in attack.parts))
+        return families_of(self.attacks)
 
     def refuse_misfit(self, target: Target) -> None:
         super().refuse_misfit(target)
@@ -137,15 +126,15 @@ class Purifier(Defence):
         folder = None if workspace is None else Path(workspace)
         classifier = target.copy()
         learn, held = (self._placed(classifier, part) for part in data.split(self.share))
-        ready = self._prepared(classifier, learn, seed, folder)
-        pairs = self._attacked(ready, classifier, learn, seed)
+        ready = prepared(self.attacks, classifier, learn, self.threat, seed, folder)
+        pairs = Pairs(learn, attempts_on(learn, ready, classifier, self.threat, seed))
         if pairs.distance(pairs.attempts) == 0:
             raise InvalidSpec(
                 f"{self.name} learns from attempts that change images; those of "
                 f"{', '.join(attack.label for attack in ready)} change none. Choose other attacks, such as PGD(steps=10)."
             )
         forwards = classifier.meter.cost
-        kept = self._attacked(ready, classifier, held, seed)
+        kept = Pairs(held, attempts_on(held, ready, classifier, self.threat, seed))
         making = time.monotonic() - began
         lesson = Cleaning(pairs, kept, self.width, self.adversarial, self.schedule, seed)
         asked = {**to_spec(self), "seed": seed.value, "target": target.fingerprint(), "cases": fingerprint(data)}
@@ -174,23 +163,3 @@ class Purifier(Defence):
                 f"{float(cases.inputs[bad].max()):g}]. Scale the data, and put the normalisation into the Classifier."
             )
         return cases
-
-    def _prepared(
-        self, classifier: Classifier, cases: Cases, seed: Seed, folder: Path | None
-    ) -> list[Attack[Any, Any, Any]]:
-        ready = []
-        for number, attack in enumerate(self.attacks):
-            place = None if folder is None else folder / f"attack-{number + 1}"
-            own = seed.child("learn", number)
-            ready.append(attack.prepare(classifier, cases, self.threat, seed=own, workspace=place))
-        return ready
-
-    def _attacked(self, ready: list[Attack[Any, Any, Any]], classifier: Classifier, cases: Cases, seed: Seed) -> Pairs:
-        attempts = []
-        for number, attack in enumerate(ready):
-            own = seed.child("attack", number)
-            blocks = cases.blocks(_BLOCK)
-            attempts.append(
-                torch.cat([attack.run(classifier, block, self.threat, seed=own).inputs for block in blocks])
-            )
-        return Pairs(cases, attempts)

@@ -121,13 +121,7 @@ class AdvGAN(Attack[Differentiable, Cases, LpBall]):
 
     def search(self, target: Differentiable, cases: Cases, threat: LpBall, seed: Seed) -> Attempts:
         ready = self if self.generator is not None else self.prepare(target, cases, threat, seed=seed)
-        attempts = ready.write(cases, threat)
-        found = cases.goals.reached(target(attempts))
-        rest = (~found).nonzero().squeeze(1)
-        if len(rest):  # a case that is broken as it is stays as it is
-            broken = rest[cases.goals[rest].reached(target(cases.inputs[rest]))]
-            attempts[broken], found[broken] = cases.inputs[broken], True
-        return Attempts(attempts, found)
+        return confirmed(target, cases, ready.write(cases, threat))
 
     @torch.no_grad()
     def write(self, cases: Cases, threat: LpBall) -> Tensor:
@@ -199,3 +193,16 @@ class Writing(Learner):
 def shortfall(goals: Any) -> Callable[[Tensor], Tensor]:
     """Minus softplus(-margin), shape (batch,): rises towards 0 where the goal is reached, and has a slope elsewhere."""
     return lambda outputs: -functional.softplus(-goals.margin(outputs))
+
+
+def confirmed(target: Target, cases: Cases, attempts: Tensor) -> Attempts:
+    """Attempts that were made without the target, claimed where it was asked; a case that is broken as it is stays so.
+
+    1 forward per case, and 1 more where the attempt failed. `attempts` is changed in place.
+    """
+    found = cases.goals.reached(target(attempts))
+    rest = (~found).nonzero().squeeze(1)
+    if len(rest):
+        broken = rest[cases.goals[rest].reached(target(cases.inputs[rest]))]
+        attempts[broken], found[broken] = cases.inputs[broken], True
+    return Attempts(attempts, found)

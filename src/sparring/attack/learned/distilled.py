@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sparring.attack.compose.composed import Composed, check_attack
-from sparring.attack.learned.adv_gan import AdvGAN
+from sparring.attack.learned.adv_gan import AdvGAN, confirmed
 from sparring.core.attack import Attack, Attempts
 from sparring.core.budget import Budget
 from sparring.core.cases import Cases
@@ -144,13 +144,8 @@ class Distilled(Composed):
     def search(self, target: Target, cases: Cases, threat: ThreatModel, seed: Seed) -> Attempts:
         ready = self if self.surrogate is not None else self.prepare(target, cases, threat, seed=seed)
         assert ready.surrogate is not None
-        attempts = ready.attack.run(ready.surrogate, cases, threat, seed=seed).inputs.clone()
-        found = cases.goals.reached(target(attempts))
-        rest = (~found).nonzero().squeeze(1)
-        if len(rest):  # a case that is broken as it is stays as it is
-            broken = rest[cases.goals[rest].reached(target(cases.inputs[rest]))]
-            attempts[broken], found[broken] = cases.inputs[broken], True
-        return Attempts(attempts, found)
+        attempts = ready.attack.run(ready.surrogate, cases, threat, seed=seed).inputs
+        return confirmed(target, cases, attempts.clone())
 
 
 class Copying(Learner):

@@ -1,6 +1,5 @@
 """Guarded: a classifier with a detector beside it, which rejects what looks attacked."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,7 +14,7 @@ from sparring.core.panel import Panel
 from sparring.core.target import Differentiable, Scored, Target
 from sparring.domains.image.exhibit import exhibit
 from sparring.domains.image.generators import check_images
-from sparring.domains.image.target import Classifier, evaluating
+from sparring.domains.image.target import Classifier, digest_of, evaluating
 
 
 class Guarded(Differentiable, Scored):
@@ -81,11 +80,7 @@ class Guarded(Differentiable, Scored):
         return exhibit(cases.inputs, attempts, *answers, names)
 
     def fingerprint(self) -> str:
-        hashed = hashlib.sha256(f"{self.inner.fingerprint()} {self.threshold} {self.scale}".encode())
-        for key, value in self.critic.state_dict().items():
-            hashed.update(key.encode())
-            hashed.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-        return hashed.hexdigest()[:16]
+        return digest_of(self.critic, f"{self.inner.fingerprint()} {self.threshold} {self.scale}")
 
     def _suspicion(self, inputs: Tensor) -> Tensor:
         with evaluating(self.critic):

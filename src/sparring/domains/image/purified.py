@@ -1,6 +1,5 @@
 """Purified: a classifier behind a net that cleans each image, and behind the rounding that comes with storing it."""
 
-import hashlib
 from typing import Any
 
 import torch
@@ -12,7 +11,7 @@ from sparring.core.panel import Panel
 from sparring.core.target import Differentiable, Scored, Target
 from sparring.domains.image.exhibit import exhibit, png
 from sparring.domains.image.generators import check_images
-from sparring.domains.image.target import Classifier, evaluating
+from sparring.domains.image.target import Classifier, digest_of, evaluating
 
 
 class Purified(Differentiable, Scored):
@@ -81,8 +80,4 @@ class Purified(Differentiable, Scored):
         return [(*row, Panel("attacked and purified", png=png(image))) for row, image in zip(rows, seen, strict=True)]
 
     def fingerprint(self) -> str:
-        hashed = hashlib.sha256(f"{self.classifier.fingerprint()} {self.levels}".encode())
-        for key, value in self.cleaner.state_dict().items():
-            hashed.update(key.encode())
-            hashed.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-        return hashed.hexdigest()[:16]
+        return digest_of(self.cleaner, f"{self.classifier.fingerprint()} {self.levels}")

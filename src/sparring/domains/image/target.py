@@ -131,11 +131,7 @@ class Classifier(_Shown, Trainable, Scored):
         return twin
 
     def fingerprint(self) -> str:
-        hashed = hashlib.sha256(f"{self.classes}{self.mean}{self.std}{self.autocast}".encode())
-        for key, value in self.module.state_dict().items():
-            hashed.update(key.encode())
-            hashed.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-        return hashed.hexdigest()[:16]
+        return digest_of(self.module, f"{self.classes}{self.mean}{self.std}{self.autocast}")
 
 
 class BlackBox(_Shown, Scored):
@@ -239,6 +235,15 @@ class _Logits(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         return self.model(pixel_values=inputs).logits
+
+
+def digest_of(module: nn.Module, settings: str) -> str:
+    """Sixteen hexadecimal digits of a net's weights and of what else decides its answers."""
+    hashed = hashlib.sha256(settings.encode())
+    for key, value in module.state_dict().items():
+        hashed.update(key.encode())
+        hashed.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return hashed.hexdigest()[:16]
 
 
 @contextlib.contextmanager

@@ -43,8 +43,8 @@ class GenerativeTraining(Training):
     Differs: any norm; the loss is that of adversarial training alone, without a weight on untouched images; both
     players move in the same step, on one forward of the classifier; the generator's loss is a softplus of the margin,
     which does not vanish where the classifier is sure.
-    Cost per case and epoch: 4 forwards, 2 more for each further turn, and 2 more for each turn where the generator sees
-    the gradient; its own passes are not metered.
+    Cost per case and epoch: 4 forwards, 2 more for each further turn, and 2 more where the generator sees the gradient;
+    its own passes are not metered.
 
     Args:
         threat: what the generator may do.
@@ -120,6 +120,7 @@ class Duel(Lesson):
     def perturb(self, batch: Batch) -> Tensor:
         """The current generator's attempts, and past generators' on a share of the batch; they collect a gradient."""
         aims, hints = aims_of(batch.goals), self._hints(batch.student, batch)
+        self.hints = hints  # the classifier stands still until all turns are over, so they serve each of them
         self.written = attempts_of(self.current, batch.inputs, aims, batch.threat, hints)
         moved = self.written.detach().clone()
         self.old = torch.zeros(len(aims), dtype=torch.bool, device=moved.device)
@@ -150,8 +151,7 @@ class Duel(Lesson):
         self.written.backward(-self.uphill * fresh / len(moved))
         self.player.step(step.done)
         for _ in range(self.how.turns - 1):
-            aims, hints = aims_of(batch.goals), self._hints(batch.student, batch)
-            written = attempts_of(self.current, batch.inputs, aims, batch.threat, hints)
+            written = attempts_of(self.current, batch.inputs, aims_of(batch.goals), batch.threat, self.hints)
             uphill = batch.student.gradient(written.detach(), shortfall(batch.goals)).gradient
             written.backward(-uphill / len(moved))
             self.player.step(step.done)
