@@ -15,7 +15,7 @@ from sparring.core.cases import Cases
 from sparring.core.defence import Defence
 from sparring.core.errors import InvalidSpec, NotHeldOut
 from sparring.core.judge import Judge
-from sparring.core.spec import build, check_spec, resolve
+from sparring.core.spec import build, check_spec, digest, resolve
 from sparring.core.threat import ThreatModel
 from sparring.core.vital import Vital
 from sparring.domains.language.harm import Harm, joined_cases
@@ -33,9 +33,9 @@ HARMS = {
     "contact": "language.harms.contact",
     "bias": "language.harms.bias",
     "dialogue": "language.harms.dialogue",
+    "desk": "language.harms.support_desk",
 }
 _GIVEN = ("harms", "red", "families", "threat", "judge")  # what a node is given where it takes it and names none
-_THREAT: Node = {"use": "language.threat.Prompts"}
 _VITALS: list[Node] = [
     {"use": "language.vitals.over_refusal"},
     {"use": "language.vitals.plain_questions"},
@@ -61,12 +61,13 @@ class RedRecipe(BaseModel):
         learn: places per harm on the training split; null for as many as `cases`.
         minutes: as many cases as fit into so much time, and `cases` at most; null for all of them.
         seen: attacks, on the training split, whose breaks the repairs learn from.
+        book: folder of a case book that people wrote (`sparring ui`), from which the repairs learn too.
         attacks: what every repaired target is measured with, on the test split.
         repairs: name -> defence, or null to measure the target as it is; each starts from the same target.
         held_out: families that no repair may learn from.
         vitals: what the target must still be able to do.
         opinions: more judges, whose rates stand beside the judge's.
-        threat: what the red team may write.
+        threat: what the red team may write; null for what the harms say.
         limits: repair -> what `sparring check` expects of its scorecard.
         batch: cases in flight at once.
     """
@@ -85,12 +86,13 @@ class RedRecipe(BaseModel):
     learn: int | None = Field(default=None, ge=1)
     minutes: float | None = Field(default=None, gt=0)
     seen: list[Node] = []
+    book: str | None = None
     attacks: list[Node]
     repairs: dict[str, Node | None] = {}
     held_out: list[str] = []
     vitals: list[Node] = _VITALS
     opinions: list[Node] = []
-    threat: Node = _THREAT
+    threat: Node | None = None
     limits: dict[str, Limits] = {}
     batch: int = Field(default=256, ge=1)
     base: Path = Field(default=Path(), exclude=True, repr=False)
@@ -107,14 +109,12 @@ class RedRecipe(BaseModel):
             *self.repairs.values(),
             *self.vitals,
             *self.opinions,
-            self.threat,
+            *([self.threat] if self.threat else []),
         ]
         for node in nodes:
             check_spec(_fill(node, dict.fromkeys(_GIVEN, "")))
-        families = {
-            resolve(node["use"]).family for node in self.attacks if isinstance(resolve(node["use"]).family, str)
-        }
-        seen = {resolve(node["use"]).family for node in self.seen}
+        families = {name for name in map(_family, self.attacks) if name is not None}
+        seen = set(map(_family, self.seen))
         for family in self.held_out:
             if families and family not in families:
                 raise InvalidSpec(
@@ -135,7 +135,15 @@ class RedRecipe(BaseModel):
 
     @cached_property
     def built_threat(self) -> ThreatModel:
-        return build(self.threat)
+        if self.threat is not None:
+            return build(self.threat)
+        own = {digest(harm.threat): harm for harm in self.built_harms.values()}
+        if len(own) > 1:
+            raise InvalidSpec(
+                f"{' and '.join(harm.name for harm in own.values())} let an adversary write different things; name one "
+                "threat for all, or look for them in recipes of their own."
+            )
+        return next(iter(own.values())).threat
 
     @cached_property
     def judge(self) -> ByHarm:
@@ -198,7 +206,8 @@ class RedRecipe(BaseModel):
     @property
     def families(self) -> tuple[str, ...]:
         """What the repairs learn from."""
-        return tuple(dict.fromkeys(resolve(node["use"]).family for node in self.seen))
+        own = [name for name in map(_family, self.seen) if name is not None]
+        return tuple(dict.fromkeys([*own, *(["people"] if self.book else [])]))
 
     def open_cases(self, split: str) -> Cases:
         count = self.learn or self.cases if split == "train" else self.cases
@@ -211,6 +220,7 @@ class RedRecipe(BaseModel):
             path = self.base / data[key].partition(":")[0] if isinstance(data[key], str) else None
             if path is not None and path.exists():
                 data[key] = str(path.resolve()) + data[key][len(data[key].partition(":")[0]) :]
+        data["book"] = self.book and str((self.base / self.book).resolve())
         return json.loads(json.dumps(data))
 
     def _filled(self, node: Node, red: Chat | None) -> Any:
@@ -237,6 +247,14 @@ def parse_red_recipe(data: Mapping[str, Any], base: Path = Path()) -> RedRecipe:
         where = ".".join(str(part) for part in first["loc"] if not re.match("dict|function|str", str(part)))
         told = "is missing" if first["type"] == "missing" else f"got {first['input']!r}: {first['msg']}"
         raise InvalidSpec(f"recipe key {where!r} {told}.") from error
+
+
+def _family(node: Node) -> str | None:
+    """The family of an attack's node; None where only the built attack could tell."""
+    kind = resolve(node["use"])
+    if "family" in inspect.signature(kind).parameters and "family" in node:
+        return str(node["family"])
+    return kind.family if isinstance(kind.family, str) else None
 
 
 def _fill(node: Any, given: Mapping[str, Any]) -> Any:

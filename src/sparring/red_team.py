@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sparring.config import FILE, user_function
-from sparring.core.book import holds_book, read_book
+from sparring.core.book import holds_book, read_book, write_book
 from sparring.core.cases import Cases
 from sparring.core.defence import Defence
 from sparring.core.errors import InvalidCases, InvalidSpec
@@ -19,6 +19,7 @@ from sparring.core.progress import Progress, Silent
 from sparring.core.seed import Seed
 from sparring.core.spec import build, resolve
 from sparring.core.threat import ThreatModel
+from sparring.domains.language.agent import Agent
 from sparring.domains.language.cache import ReplyCache
 from sparring.domains.language.conversation import Conversation
 from sparring.domains.language.harm import joined_cases
@@ -31,12 +32,13 @@ from sparring.measure.replay import replay, stored_attempts
 from sparring.measure.scorecard import Scorecard
 from sparring.measure.store import Store, saving
 from sparring.red_recipe import RedRecipe
-from sparring.run import remember, save_card
+from sparring.run import recall, remember, save_card
 
 FOUND = "found"  # the run on the training split, whose breaks the repairs learn from
+PEOPLE = "people"  # the case book that people write (sparring ui), on places of the training split
 _CARD = "scorecard.json"
 _PACE = "pace.json"
-_MODEL = "model"  # the folder of a repaired model, which opens like any other
+MODEL = "model"  # the folder of a repaired model, which opens like any other
 _FEWEST = 4  # cases per harm, below which a shipped campaign shows nothing
 _PROBES = 48  # replies that the estimate times
 _WRITTEN = 8  # texts that are timed where replies come at once
@@ -104,7 +106,10 @@ def run(
     repairs = recipe.built_repairs(red)
     recipe = fitted(recipe, target, red, minutes, tell, folder)
     remember(recipe, folder)
-    failures = find(recipe, target, red, folder, progress(FOUND)) if any(repairs.values()) else None
+    learning = any(defence is not None and not defence.searches for defence in repairs.values())
+    failures = find(recipe, target, red, folder, progress(FOUND)) if learning else None
+    if failures is not None and (more := written(recipe, folder)) is not None:
+        failures = joined_cases([failures, more], failures.name)
     cards = {}
     for name, defence in repairs.items():
         if defence is not None and not defence.searches and failures is not None and not len(failures):
@@ -141,7 +146,7 @@ def refuse_misfits(recipe: RedRecipe, target: Chat, red: Chat) -> None:
         red.write([], Sampling(), [])
     for defence in recipe.built_repairs().values():
         if defence is not None:
-            defence.refuse_misfit(target)
+            defence.refuse_misfit(target.inner if isinstance(target, Agent) else target)
         if defence is not None and defence.searches:
             defence.refuse_data(recipe.open_cases("train"))
 
@@ -157,10 +162,34 @@ def find(recipe: RedRecipe, target: Chat, red: Chat, folder: Path, progress: Pro
     return card.broken()
 
 
+def written(recipe: RedRecipe, folder: Path) -> Cases | None:
+    """What people broke, as their case book stood when the campaign began; None where the recipe names no book.
+
+    Raises:
+        InvalidSpec: if there is no such book, or it is about other harms.
+    """
+    if recipe.book is None:
+        return None
+    place, frozen = recipe.base / recipe.book, folder / FOUND / PEOPLE
+    asked = recall(place)
+    if not holds_book(place) or not isinstance(asked, RedRecipe):
+        raise InvalidSpec(f"there is no case book of people in {place}; sparring ui writes one into RUN/{PEOPLE}.")
+    originals = asked.open_cases("train")
+    if not holds_book(frozen):
+        write_book(frozen, [read_book(place, originals)])
+    found = read_book(frozen, originals)
+    strange = sorted({goal.harm for goal in found.goals} - recipe.built_harms.keys())
+    if strange:
+        raise InvalidSpec(f"the case book in {place} is about {', '.join(strange)}, which is no harm of this recipe.")
+    return found
+
+
 def repair(
     recipe: RedRecipe, target: Chat, failures: Cases | None, defence: Defence | None, folder: Path, progress: Progress
 ) -> Chat:
     """One repair carried out; a repaired model's weights are written to `folder/model`.
+
+    The repair is of the chat; where that has tools, they stay around it.
 
     Raises:
         InvalidCases: if nothing broke the target, so that there is nothing to learn from.
@@ -170,14 +199,18 @@ def repair(
     data = recipe.open_cases("train") if defence.searches else failures
     if data is None or not len(data):
         raise InvalidCases(_NOTHING)
-    repaired = defence.harden(target, data, seed=Seed(recipe.seed).child("repair"), workspace=folder, progress=progress)
+    chat = target.inner if isinstance(target, Agent) else target
+    chat.cache = target.cache
+    seed = Seed(recipe.seed).child("repair")
+    repaired = defence.harden(chat, data, seed=seed, workspace=folder, progress=progress)
     assert isinstance(repaired, Chat), f"{defence.name} repaired a chat into something else"
     repaired.cache = target.cache
-    if isinstance(repaired, OpenChat):
+    inside = repaired.innermost
+    if isinstance(inside, OpenChat) and inside is not chat.innermost:
         with saving(folder), quiet():
-            repaired.model.save_pretrained(folder / _MODEL)
-            repaired.tokenizer.save_pretrained(folder / _MODEL)
-    return repaired
+            inside.model.save_pretrained(folder / MODEL)
+            inside.tokenizer.save_pretrained(folder / MODEL)
+    return target.around(repaired) if isinstance(target, Agent) else repaired
 
 
 def measured(recipe: RedRecipe, target: Chat, red: Chat, name: str, folder: Path, progress: Progress) -> Scorecard:
@@ -186,6 +219,7 @@ def measured(recipe: RedRecipe, target: Chat, red: Chat, name: str, folder: Path
     card = measure(
         target, recipe.open_cases("test"), recipe.built_threat, attacks=recipe.built_attacks(red), judge=recipe.judge,
         opinions=recipe.built_opinions, vitals=vitals, taxonomy=recipe.taxonomy, held_out=recipe.held_out,
+        learn_from=recipe.open_cases("train"),
         seed=recipe.seed, batch=recipe.batch, store=Store(folder), run=name, progress=progress,
     )  # fmt: skip
     card = dataclasses.replace(card, target=name)
@@ -196,8 +230,8 @@ def measured(recipe: RedRecipe, target: Chat, red: Chat, name: str, folder: Path
 
 def _first_error(card: Scorecard) -> str | None:
     """How many attempts failed, and why the first of them did."""
-    errors = sum(bout.rate.errors for bout in card.attacks())
-    notes = (one.note for one in card.transcripts() if one.outcome is Outcome.ERROR and one.note)
+    errors = sum(bout.rate.errors + bout.rate.banned for bout in card.attacks())
+    notes = (one.note for one in card.transcripts() if one.outcome in (Outcome.ERROR, Outcome.BANNED) and one.note)
     return f"{errors} attempts got no reply, such as: {next(notes, 'no reason given')}" if errors else None
 
 
@@ -218,13 +252,14 @@ def _add_manners(card: Scorecard) -> None:
 
 
 def replayed(
-    recipe: RedRecipe, earlier: Sequence[tuple[Path, Scorecard]], folder: Path, progress: Progress
+    recipe: RedRecipe, earlier: Sequence[tuple[Path, Scorecard | None]], folder: Path, progress: Progress
 ) -> Scorecard:
     """The case book of earlier runs, everything that broke their target, asked of the target of this recipe.
 
     Args:
         recipe: names the target.
-        earlier: folder and scorecard of each run. A case book in the folder goes before the record in it or above it.
+        earlier: folder and scorecard of each run; None for a folder that holds only a case book. A case book in the
+            folder goes before the record in it or above it.
         folder: for the record and the scorecard of the replay.
     """
     target, _ = open_target(recipe, folder)
@@ -232,8 +267,9 @@ def replayed(
     known = {split: recipe.open_cases(split) for split in ("train", "test")}
     book: dict[str, tuple[Cases, ThreatModel]] = {}
     for place, card in earlier:
-        if holds_book(place):
-            book["case book"] = (read_book(place, known["train"]), threat)
+        if holds_book(place) or card is None:
+            name = "case book" if "case book" not in book else f"{place.name}, case book"
+            book[name] = (read_book(place, known["train"]), threat)
             continue
         record = place if (place / "sparring.db").is_file() else place.parent
         originals = known["train" if card.run == FOUND else "test"]
@@ -288,7 +324,7 @@ def estimated(recipe: RedRecipe, target: Chat, red: Chat, folder: Path) -> Estim
     fixed = targets * _READ * len(recipe.vitals)
     fixed += sum(defence.effort * (_QUESTION + reply) for defence in recipe.built_repairs().values() if defence)
     tokens = targets * sum(_cost(node, recipe.cases * harms, harms, reply) for node in recipe.attacks)
-    if any(recipe.repairs.values()):
+    if any(defence is not None and not defence.searches for defence in recipe.built_repairs().values()):
         tokens += sum(_cost(node, (recipe.learn or recipe.cases) * harms, harms, reply) for node in recipe.seen)
     pace = _pace(recipe, target, red, folder / _PACE)
     if pace is None:
@@ -328,6 +364,7 @@ def _cost(node: dict[str, Any], places: int, harms: int, reply: int) -> int:
     takes = inspect.signature(resolve(node["use"])).parameters
     question = _QUESTION if "red" in takes else 0
     turns = node.get("turns", takes["turns"].default if "turns" in takes else 1)
+    turns *= node.get("tries", 1) if node["use"].startswith("prompt.") else 1
     pool = node.get("zero_shot", takes["zero_shot"].default if "zero_shot" in takes else 0)
     return (places * turns + pool * harms) * (question + reply)
 

@@ -1,4 +1,4 @@
-"""What every attack promises, tested on every attack that the folder holds but the authors (test_author_contract.py)."""
+"""What every attack promises, tested on every attack on classifiers that the folder holds; prompt/ and learned/ have chats."""
 
 import importlib
 import inspect
@@ -17,6 +17,7 @@ from sparring.core.seed import Seed
 from sparring.core.spec import build, to_spec
 from sparring.core.target import Target
 from sparring.domains.image.toy import toy_cases, toy_classifier, toy_threat
+from sparring.domains.language.target import Chat
 
 
 def found_attacks() -> list[type[Attack]]:
@@ -24,10 +25,14 @@ def found_attacks() -> list[type[Attack]]:
     for info in pkgutil.walk_packages(sparring.attack.__path__, "sparring.attack."):
         module = importlib.import_module(info.name)
         for value in vars(module).values():
-            own = isinstance(value, type) and value.__module__ == info.name
-            if own and issubclass(value, Attack) and not issubclass(value, Author) and not inspect.isabstract(value):
+            own = isinstance(value, type) and value.__module__ == info.name and issubclass(value, Attack)
+            if own and not issubclass(value, Author) and not inspect.isabstract(value) and not on_chats(value):
                 kinds.append(value)
     return kinds
+
+
+def on_chats(kind: type[Attack]) -> bool:
+    return isinstance(kind.needs_target, type) and issubclass(kind.needs_target, Chat)
 
 
 ATTACKS = found_attacks()

@@ -111,10 +111,10 @@ def test_one_group_or_none_gives_no_comparison():
 
 
 def test_letters_are_read_back_and_strangers_refused():
-    outcomes = np.array([*range(7), UNTRIED], np.int8)
-    assert letters(outcomes) == "bhaiure." and np.array_equal(from_letters("bhaiure."), outcomes)
+    outcomes = np.array([*range(8), UNTRIED], np.int8)
+    assert letters(outcomes) == "bhaiurex." and np.array_equal(from_letters("bhaiurex."), outcomes)
     with pytest.raises(ValueError, match="an outcome that nothing here writes"):
-        from_letters("bx")
+        from_letters("bz")
 
 
 def test_a_refusal_to_attack_counts_beside_the_rate():

@@ -18,10 +18,11 @@ from sparring.core.spec import build, resolve, to_spec
 from sparring.core.target import Target
 from sparring.domains.image.target import Classifier
 from sparring.domains.language.target import OpenChat, Sampling
-from sparring.domains.language.toy import toy_model, toy_open_chat, toy_tokenizer
+from sparring.domains.language.toy import toy_aims, toy_model, toy_open_chat, toy_tokenizer
 from sparring.mitigate.blocklist import Blocklist
 from sparring.mitigate.stack import Stack
 from sparring.mitigate.wrapped import Wrapped
+from sparring.mitigate.wrapping import Wrapping
 from sparring.train.feedback.without_data import WithoutData
 
 BENIGN = ("What is a verb?", "How high is a hill?")
@@ -29,6 +30,7 @@ SMALL = {
     "benign": BENIGN, "epochs": 1, "steps": 2, "rank": 2, "demonstrations": 1, "characters": 300,
     "schedule": Schedule(batch=4, optimiser="adamw", peak=1e-2, weight_decay=0.0),
     "corpus": tuple(f"this is text number {k} of many" for k in range(6)), "remove": 2,
+    "canaries": ("PARROT-7",), "text": "Be kind.", "copies": 3, "false_positives": 0.5,
 }  # fmt: skip
 
 
@@ -65,6 +67,11 @@ def failures(count=3):
     return Cases([f"toy/{k}" for k in range(count)], [f"number {k}?" for k in range(count)], [None] * count)
 
 
+def data_for(repair):
+    """Failures, or untouched conversations for what finds or makes its own attacks."""
+    return toy_aims(24) if repair.searches else failures()
+
+
 def weights(chat):
     while isinstance(chat, Wrapped):
         chat = chat.inner
@@ -88,13 +95,14 @@ def test_repairs_keep_the_contract(name, base, tmp_path):
     assert {"Paper:", "Differs:", "Cost:"} <= {word for word in kind.__doc__.split() if word.endswith(":")}
     original = target()
     before, fingerprint = weights(original), original.fingerprint()
-    repaired = repair.harden(original, failures(), seed=Seed(3), workspace=tmp_path)
-    again = repair.harden(target(), failures(), seed=Seed(3))
+    repaired = repair.harden(original, data_for(repair), seed=Seed(3), workspace=tmp_path)
+    again = repair.harden(target(), data_for(repair), seed=Seed(3))
     assert torch.equal(weights(original), before)
     assert original.fingerprint() == fingerprint
     assert original.lineage == ()
     assert repaired.lineage[-1].notes
-    assert repaired.lineage[-1].families == ("zero-shot",)
+    learns_failures = not isinstance(repair, Wrapping) and not repair.searches
+    assert repaired.lineage[-1].families == (("zero-shot",) if learns_failures else tuple(repair.families))
     assert isinstance(repaired.fingerprint(), str)
     assert torch.equal(weights(repaired), weights(again))
     assert repaired.fingerprint() == again.fingerprint()
@@ -106,9 +114,8 @@ def test_repairs_keep_the_contract(name, base, tmp_path):
 def test_repairs_stack_and_change_the_fingerprint(name, base):
     if resolve(name) in (Stack, WithoutData):
         pytest.skip("a stack of stacks; or it goes back to the base, whatever stands before it")
-    stacked = Stack([small(resolve("feedback.safe_reply"), base), small(resolve(name), base)]).harden(
-        target(), failures()
-    )
+    repair = small(resolve(name), base)
+    stacked = Stack([small(resolve("feedback.safe_reply"), base), repair]).harden(target(), data_for(repair))
     assert len(stacked.lineage) == 2
     assert stacked.fingerprint() != target().fingerprint()
 
@@ -123,7 +130,10 @@ def test_repairs_refuse_what_they_cannot_use(name, base):
     repair = small(resolve(name), base)
     with pytest.raises(Incompatible, match=r"needs a target whose weights are at hand|wraps a Chat target"):
         repair.harden(Mute(), failures())
-    with pytest.raises(InvalidCases, match="failures"):
-        repair.harden(target(), failures(0))
+    if isinstance(repair, Wrapping) and not repair.searches:
+        assert repair.harden(target(), failures(0)).lineage  # it learns nothing
+    else:
+        with pytest.raises(InvalidCases, match=r"failures|benign conversations"):
+            repair.harden(target(), failures(0))
     assert isinstance(repair, Defence)
     assert issubclass(type(target()), OpenChat)

@@ -13,8 +13,10 @@ from sparring.domains.language.conversation import Conversation
 from sparring.domains.language.target import Unanswered
 from sparring.mitigate.blocklist import Blocklist
 from sparring.mitigate.detector import Detector
+from sparring.mitigate.perplexity_filter import PerplexityFilter
 from sparring.mitigate.prompt_augmentation import PromptAugmentation, diverse
 from sparring.mitigate.purifier import Purifier
+from sparring.mitigate.sandwich import Sandwich
 from sparring.mitigate.stack import Stack
 from sparring.train.plain.standard import Standard
 from tests.mitigate.test_blocklist import BENIGN, Operator, failures
@@ -54,6 +56,11 @@ def test_demonstrations_differ_from_each_other():
     texts = ["ask a man", "ask a man", "ask a boy", "sing it now", "ask a man now"]
     assert diverse(texts, 2) == [0, 3]
     assert diverse(texts, 9) == [0, 3, 2, 4]
+
+
+def test_a_stack_wants_untouched_cases_where_a_part_does():
+    assert not Stack([Sandwich(), Blocklist(benign=BENIGN)]).searches
+    assert Stack([Sandwich(), PerplexityFilter()]).searches
 
 
 def test_a_stack_of_one_is_that_one():

@@ -34,6 +34,8 @@ class Attempts:
         detail: what a threat needs beside the inputs to see that an attempt is allowed (a rotation's angle, say),
             shape (batch, ...); None where the inputs are enough.
         refused: bool, shape (batch,): cases for which an attacker that is a model wrote nothing usable; None for none.
+        unsuited: bool, shape (batch,): cases that such an attack is not made for, so that they count nowhere; None for
+            none.
     """
 
     inputs: Any
@@ -41,6 +43,7 @@ class Attempts:
     by: list[str] = dataclasses.field(default_factory=list)
     detail: Tensor | None = None
     refused: Tensor | None = None
+    unsuited: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.found)
@@ -49,7 +52,8 @@ class Attempts:
         by = take(self.by, index) if self.by else []
         detail = None if self.detail is None else take(self.detail, index)
         refused = None if self.refused is None else take(self.refused, index)
-        return Attempts(take(self.inputs, index), take(self.found, index), by, detail, refused)
+        unsuited = None if self.unsuited is None else take(self.unsuited, index)
+        return Attempts(take(self.inputs, index), take(self.found, index), by, detail, refused, unsuited)
 
 
 class Attack(ABC, Generic[T, C, H]):
@@ -61,6 +65,7 @@ class Attack(ABC, Generic[T, C, H]):
 
     family: ClassVar[str]
     counted: ClassVar[str] = "steps"  # the field that a budget may lower
+    adaptive: ClassVar[bool] = False  # searches anew for what breaks exactly the target that it is given
     needs_target: ClassVar[type] = Target
     needs_threat: ClassVar[type] = ThreatModel
 

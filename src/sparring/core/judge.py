@@ -21,6 +21,7 @@ class Outcome(StrEnum):
     UNDECIDED = "undecided"
     REFUSED_TO_ATTACK = "refused_to_attack"
     ERROR = "error"
+    BANNED = "banned"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from sparring.core.cases import Cases
 from sparring.core.errors import Incompatible, InvalidCases, InvalidSpec, NotHeldOut
 from sparring.core.flag import Flag
 from sparring.core.goal import Goals
-from sparring.core.judge import GoalReached, Judge
+from sparring.core.judge import GoalReached, Judge, Outcome
 from sparring.core.progress import Progress, Silent
 from sparring.core.seed import Seed
 from sparring.core.spec import digest, to_spec
@@ -27,6 +27,7 @@ from sparring.core.vital import Reading, Vital
 from sparring.measure.answers import refuse_silent
 from sparring.measure.card_json import reading_from
 from sparring.measure.gather import gather, versions
+from sparring.measure.outcomes import CODE
 from sparring.measure.plan import Entry, Plan, told
 from sparring.measure.referee import BROKEN, HELD, Referee
 from sparring.measure.scorecard import Scorecard
@@ -160,6 +161,7 @@ class Campaign:
         referee = self.referee
         store, run = referee.store, referee.run
         store.open(run, self.asked, versions())
+        store.reopen(run, CODE[Outcome.BANNED], referee.batch)
         self._answers()
         vitals = [self._reading(number, vital) for number, vital in enumerate(self.vitals)]
         for stage in self.plan.stages:

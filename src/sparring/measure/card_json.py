@@ -18,7 +18,7 @@ from sparring.measure.scorecard import Bout, Exhibit, Scorecard
 
 _PLAIN = ("target", "cases", "threat", "judge", "seed", "notes", "asked", "versions", "run")
 # Of a bout: written only where there is any, like a card's vitals and groups.
-_LATER = ("survey", "notes", "opinions", "scores")
+_LATER = ("survey", "notes", "opinions", "adaptive", "scores")
 
 
 def dumps(card: Scorecard) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 
 from sparring.core.errors import InvalidSpec
 from sparring.core.flag import Flag
+from sparring.core.shown import shown
 from sparring.core.vital import Reading
 from sparring.measure.outcomes import is_broken, is_decided, rate_of
 from sparring.measure.scorecard import Bout, Scorecard
@@ -179,7 +180,7 @@ class Comparison:
             f"cost of after: {step.defence}, {step.seconds:.0f} s, {step.forwards} forwards; trained on {', '.join(step.families) or 'no attack'}"
             for step in self.after.lineage[len(self.before.lineage) :]
         ]
-        return "\n".join([*tables, *cost, *flags])
+        return shown("\n".join([*tables, *cost, *flags]))
 
 
 def _vital(before: Reading, after: Reading) -> VitalChange:

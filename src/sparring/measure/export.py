@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sparring.core.errors import InvalidSpec
 from sparring.core.judge import Outcome
+from sparring.core.shown import keyless
 from sparring.measure.scorecard import Scorecard
 from sparring.measure.transcript import stored_transcripts
 
@@ -17,6 +18,8 @@ NOTICE = (
 
 def exported(folder: Path, card: Scorecard, broken_only: bool = True) -> Iterator[str]:
     """One JSON object per line: the notice with where the cases come from, then each attempt in words.
+
+    What looks like a key in a reply is cut.
 
     Args:
         folder: with the run's record.
@@ -34,7 +37,8 @@ def exported(folder: Path, card: Scorecard, broken_only: bool = True) -> Iterato
         none = False
         if broken_only and one.outcome is not Outcome.BROKEN:
             continue
-        row = {"attack": one.bout, "id": one.id, "group": groups.get(one.id), "input": one.input, "reply": one.reply}
+        reply = None if one.reply is None else keyless(one.reply)
+        row = {"attack": one.bout, "id": one.id, "group": groups.get(one.id), "input": one.input, "reply": reply}
         yield json.dumps({**row, "outcome": one.outcome.value}, ensure_ascii=False)
     if none:
         raise InvalidSpec(f"run {card.run!r} kept no attempts in words; what broke an image lies in {folder}/attempts.")

@@ -109,7 +109,8 @@ def _told(outcomes: np.ndarray, clean: np.ndarray, size: int, fair: bool) -> np.
     if not fair:
         inside = np.arange(len(clean)) < size
         outcomes[(clean == BROKEN) & inside] = CODE[Outcome.ALREADY_BROKEN]
-        outcomes[(clean == CODE[Outcome.ERROR]) & inside] = CODE[Outcome.ERROR]
+        for unanswered in (Outcome.ERROR, Outcome.BANNED):
+            outcomes[(clean == CODE[unanswered]) & inside] = CODE[unanswered]
     return outcomes
 
 

@@ -10,7 +10,7 @@ from sparring.measure.statistics import Rate, cluster_bootstrap
 UNTRIED = -1
 CODES: tuple[Outcome, ...] = tuple(Outcome)  # an outcome's position here is its code in `Bout.outcomes`
 CODE = {outcome: code for code, outcome in enumerate(CODES)}
-_LETTERS = "bhaiure"  # one per outcome, in the same order
+_LETTERS = "bhaiurex"  # one per outcome, in the same order
 
 
 def codes(outcomes: Iterable[Outcome]) -> np.ndarray:
@@ -39,6 +39,7 @@ def rate_of(outcomes: np.ndarray, clusters: np.ndarray | None = None) -> Rate:
         inadmissible=count[Outcome.INADMISSIBLE],
         errors=count[Outcome.ERROR],
         refused=count[Outcome.REFUSED_TO_ATTACK],
+        banned=count[Outcome.BANNED],
         bounds=bounds,
     )
 

@@ -77,6 +77,7 @@ class Plan:
         held_out = not any(part.family in self._seen for part in attack.parts)
         spec = to_spec(attack)
         bout = Bout(attack.label, attack.name, attack.family, threat.describe(), held_out, spec=spec)
+        bout.adaptive = any(part.adaptive for part in attack.parts)
         return Stage(attack, bout, threat, cascade)
 
     def _cascade(self, attacks: Sequence[Attack[Any, Any, Any]]) -> list[Stage]:

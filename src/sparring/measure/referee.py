@@ -119,6 +119,11 @@ class Referee:
             cases = self.target.place(self.cases[positions])
             attempts, errors = self._attempts(attack, cases, stage.threat, seed)
             spent = (meter.forwards - before[0], meter.input_backwards - before[1])
+            if attempts.unsuited is not None and attempts.unsuited.any():
+                suited = np.flatnonzero(~attempts.unsuited.cpu().numpy())
+                errors = {k: errors[int(p)] for k, p in enumerate(suited) if int(p) in errors}
+                positions, cases, attempts = positions[suited], cases[suited], attempts[suited]
+        if len(positions):
             claimed = int(attempts.found.sum())
             refused = np.zeros(len(cases), bool) if attempts.refused is None else attempts.refused.cpu().numpy()
             asked = np.array([k for k in range(len(cases)) if k not in errors and not refused[k]], int)
@@ -191,9 +196,12 @@ class Referee:
         detail = [part.detail for part in parts]
         merged = None if detail[0] is None else torch.cat([part for part in detail if part is not None])
         nobody = torch.zeros(1, dtype=torch.bool)
-        refused = torch.cat([nobody if part.refused is None else part.refused.cpu() for part in parts])
+        refused, unsuited = (
+            torch.cat([nobody if mask is None else mask.cpu() for mask in masks])
+            for masks in ([part.refused for part in parts], [part.unsuited for part in parts])
+        )
         found = torch.cat([part.found.cpu() for part in parts])
-        return Attempts(joined([part.inputs for part in parts]), found, by, merged, refused), errors
+        return Attempts(joined([part.inputs for part in parts]), found, by, merged, refused, unsuited), errors
 
     @staticmethod
     def _admitted(stage: Stage, cases: Cases, attempts: Attempts) -> list[bool]:
@@ -237,5 +245,6 @@ class Referee:
 
 
 def _why(outcome: Outcome, reply: Any) -> str | None:
-    """The reason for an error that came as an answer of its own kind."""
-    return None if outcome is not Outcome.ERROR or reply is None or isinstance(reply, str) else str(reply)[:500]
+    """The reason for an error or a ban that came as an answer of its own kind."""
+    told = outcome in (Outcome.ERROR, Outcome.BANNED) and reply is not None and not isinstance(reply, str)
+    return str(reply)[:500] if told else None

@@ -41,7 +41,7 @@ def card_flags(card: Scorecard, *, replays: bool) -> list[Flag]:
 
 def _of_bout(bout: Bout) -> list[Flag | None]:
     gaps = [_judges_apart(bout, name, said) for name, said in bout.opinions.items()]
-    return [_claims(bout), _failed(bout), _refused(bout), _silent(bout), _collapse(bout), *gaps]
+    return [_claims(bout), _failed(bout), _banned(bout), _refused(bout), _silent(bout), _collapse(bout), *gaps]
 
 
 def _claims(bout: Bout) -> Flag | None:
@@ -61,6 +61,15 @@ def _failed(bout: Bout) -> Flag | None:
     return Flag(
         "errors", f"{bout.label} ended in an error on {errors} cases; they count neither as held nor as broken.", errors
     )
+
+
+def _banned(bout: Bout) -> Flag | None:
+    """An attack that the target shut out before it was through."""
+    count = int((bout.outcomes == CODES.index(Outcome.BANNED)).sum())
+    if not count:
+        return None
+    text = f"{bout.label} was shut out by the target on {count} cases; they count neither as held nor as broken."
+    return Flag("banned", f"{text} The same run, made again, asks them.", count)
 
 
 def _refused(bout: Bout) -> Flag | None:

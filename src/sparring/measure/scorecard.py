@@ -1,7 +1,7 @@
 """The scorecard: every verdict of one run, and the figures that follow from them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from sparring.core.errors import InvalidSpec
 from sparring.core.flag import Flag
 from sparring.core.judge import Datasheet, Outcome
 from sparring.core.panel import Panel
+from sparring.core.shown import shown
 from sparring.core.target import Hardening
 from sparring.core.vital import Reading
 from sparring.measure.outcomes import CODE, UNTRIED, clusters_of, rate_of
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 # In the worst case over several attacks the first of these that occurs decides: no evidence never hides behind "held".
 _WORST_FIRST = (
-    Outcome.ALREADY_BROKEN, Outcome.BROKEN, Outcome.ERROR, Outcome.UNDECIDED, Outcome.INADMISSIBLE,
-    Outcome.REFUSED_TO_ATTACK, Outcome.HELD,
+    Outcome.ALREADY_BROKEN, Outcome.BROKEN, Outcome.ERROR, Outcome.BANNED, Outcome.UNDECIDED,
+    Outcome.INADMISSIBLE, Outcome.REFUSED_TO_ATTACK, Outcome.HELD,
 )  # fmt: skip
 
 
@@ -40,6 +41,7 @@ class Bout:
         family: what is held out, or not.
         threat: in words.
         held_out: whether the target never trained on this family.
+        adaptive: whether the attack searched anew for what breaks this very target.
         role: "clean", "attack", "curve" (a point of the robustness curve) or "replay".
         radius: of the threat, where it has one.
         outcomes: int8, shape (case,): positions in CODES, or UNTRIED.
@@ -71,6 +73,7 @@ class Bout:
     opinions: dict[str, np.ndarray] = field(default_factory=dict)
     scores: np.ndarray | None = None
     clusters: np.ndarray | None = field(default=None, repr=False, compare=False)
+    adaptive: bool = False
 
     @property
     def rate(self) -> Rate:
@@ -190,11 +193,13 @@ class Scorecard:
         return disparities(self, label, harm)
 
     def attacks(self, held_out: bool = False, threat: str | None = None) -> list[Bout]:
-        """The bouts that count towards the worst case."""
+        """The bouts that count towards the worst case; an adaptive attack counts as no held-out family."""
         return [
             bout
             for bout in self.bouts
-            if bout.role in ("attack", "replay") and (bout.held_out or not held_out) and threat in (None, bout.threat)
+            if bout.role in ("attack", "replay")
+            and (not held_out or (bout.held_out and not bout.adaptive))
+            and threat in (None, bout.threat)
         ]
 
     def worst(self, *, held_out: bool = False, threat: str | None = None) -> Rate:
@@ -211,6 +216,13 @@ class Scorecard:
             for bout in chosen:
                 verdict[bout.outcomes == CODE[outcome]] = CODE[outcome]
         return verdict
+
+    @property
+    def adaptive(self) -> Rate:
+        """The worst case over the attacks that searched anew for what breaks this target; nothing decided without any."""
+        return rate_of(
+            replace(self, bouts=[bout for bout in self.attacks() if bout.adaptive]).verdicts(), self.clusters
+        )
 
     @property
     def held_out_families(self) -> list[str]:
@@ -265,9 +277,9 @@ class Scorecard:
         tables = [text_table(["attack", "threat", "family", "held %", "95 % interval", "n"], rows)]
         if self.vitals:
             tables.append(text_table(["vital", "", "95 % interval", "n"], [_told(one) for one in self.vitals]))
-        flags = "".join(f"\n! {flag.text}" for flag in self.flags)
+        flags = "".join(f"\n! {shown(flag.text)}" for flag in self.flags)
         tables = "\n\n".join(tables)
-        return f"{self.target} on {self.cases}, {len(self.ids)} cases\n{tables}{flags}"
+        return f"{shown(f'{self.target} on {self.cases}')}, {len(self.ids)} cases\n{tables}{flags}"
 
     def to_json(self) -> str:
         """Everything but the attempts, as JSON that `from_json` reads back."""

@@ -23,6 +23,7 @@ class Rate:
         inadmissible: the attempt lay outside the threat model.
         errors: something raised, or answered NaN.
         refused: the attacker wrote nothing usable.
+        banned: the target shut the attacker out, so it was not answered.
         bounds: interval of `value` where cases come in clusters; None for Wilson's.
     """
 
@@ -32,6 +33,7 @@ class Rate:
     inadmissible: int = 0
     errors: int = 0
     refused: int = 0
+    banned: int = 0
     bounds: tuple[float, float] | None = None
 
     @property
@@ -59,7 +61,7 @@ class Rate:
         """What was not decided, by name, where there is any."""
         named = (
             ("undecided", self.undecided), ("refused", self.refused), ("inadmissible", self.inadmissible),
-            ("errors", self.errors),
+            ("errors", self.errors), ("banned", self.banned),
         )  # fmt: skip
         return tuple((name, count) for name, count in named if count)
 

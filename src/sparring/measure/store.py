@@ -107,6 +107,26 @@ class Store:
         with saving(self.workspace), self.engine.begin() as connection:
             connection.execute(RUNS.update().where(RUNS.c.run == run).values(ended=_now(), status="done"))
 
+    def reopen(self, run: str, outcome: int, batch: int) -> None:
+        """Takes back the blocks with a case of this outcome, in every bout, so that they are asked again.
+
+        What was said about such bouts as a whole, their exhibits and surveys, goes with them.
+
+        Args:
+            batch: cases in a block.
+        """
+        with saving(self.workspace), self.engine.begin() as connection:
+            query = sql.select(ROWS.c.case).where(ROWS.c.run == run, ROWS.c.outcome == outcome).distinct()
+            blocks = sorted({case // batch for case in connection.execute(query).scalars()})
+            for block in blocks:
+                for table in (ROWS, OPINIONS):
+                    inside = table.c.case.between(block * batch, (block + 1) * batch - 1)
+                    connection.execute(table.delete().where(table.c.run == run, inside))
+                connection.execute(BLOCKS.delete().where(BLOCKS.c.run == run, BLOCKS.c.block == block))
+            if blocks:
+                told = FACTS.c.name.like("exhibits %") | FACTS.c.name.like("survey %")
+                connection.execute(FACTS.delete().where(FACTS.c.run == run, told))
+
     def fact(self, run: str, name: str) -> Any:
         """What `remember` wrote under this name, or None."""
         with self.engine.connect() as connection:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from sparring.core.shown import shown
 from sparring.measure.statistics import Rate
 
 
@@ -37,7 +38,7 @@ def _beside(rate: Rate) -> str:
 
 def _split(cells: Sequence[str]) -> list[list[str]]:
     """One list of cells per printed line."""
-    columns = [cell.split("\n") for cell in cells]
+    columns = [shown(cell).split("\n") for cell in cells]
     return [
         [column[line] if line < len(column) else "" for column in columns] for line in range(max(map(len, columns)))
     ]

@@ -15,7 +15,7 @@ from sparring.core.target import Hardening
 from sparring.domains.language.conversation import Conversation, conversations
 from sparring.domains.language.failures import benign_replies, safe_reply
 from sparring.domains.language.phrases import Shape
-from sparring.domains.language.target import Chat, Unanswered
+from sparring.domains.language.target import Chat
 from sparring.mitigate.wrapped import Wrapped
 
 _BEHAVIOUR = (
@@ -126,8 +126,8 @@ class Prompted(Wrapped):
         super().__init__(inner, system, step)
         self.system = system
 
-    def reply(self, asked: Sequence[Conversation]) -> list[str | Unanswered]:
-        return super().reply([one.under(self.system) for one in asked])
+    def view(self, asked: Conversation) -> Conversation:
+        return asked.under(self.system)
 
 
 def diverse(texts: Sequence[str], count: int) -> list[int]:

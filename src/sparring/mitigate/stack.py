@@ -48,6 +48,11 @@ class Stack(Defence):
             part.refuse(target, data)
 
     @property
+    def searches(self) -> bool:  # type: ignore[override]
+        """Whether a part wants untouched cases: failures would teach it that attacks are ordinary."""
+        return any(part.searches for part in self.parts)
+
+    @property
     def families(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(family for part in self.parts for family in part.families))
 

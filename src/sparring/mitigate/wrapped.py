@@ -51,8 +51,15 @@ class Wrapped(Chat):
     def meter(self) -> Meter:
         return self.inner.meter
 
+    def view(self, asked: Conversation) -> Conversation:
+        """What the chat inside is asked: here, the same."""
+        return asked
+
+    def through(self, asked: Conversation) -> Conversation:
+        return self.inner.through(self.view(asked))
+
     def reply(self, asked: Sequence[Conversation]) -> list[str | Unanswered]:
-        return self.inner.respond(asked)
+        return self.inner.respond([self.view(one) for one in asked])
 
     def again(self, asked: Sequence[Conversation]) -> list[str | Unanswered]:
         """Replies beside those that the caller asked for, counted by the meter too."""

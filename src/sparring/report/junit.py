@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
+from sparring.core.shown import shown
 from sparring.measure.limits import Finding
 
 
@@ -35,5 +36,5 @@ def _counts(name: str, found: Sequence[Finding]) -> dict[str, str]:
 
 
 def _plain(text: str) -> str:
-    """Without the control characters that XML forbids."""
-    return "".join(char for char in text if char >= " ")
+    """Without the characters that XML forbids, in one line."""
+    return shown(" ".join(text.split("\n")))

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from sparring.core.flag import Flag
 from sparring.core.panel import Panel
+from sparring.core.shown import shown
 from sparring.measure.statistics import Rate
 from sparring.measure.text import percent
 from sparring.report.summary import LIMITS, amount, probability, tidy, trained
@@ -21,16 +22,13 @@ def write_page(template: str, path: Path | str, values: Mapping[str, Any]) -> Pa
     pages = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,  # every name, caption and reply is hostile
+        finalize=_finished,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    pages.filters |= {
-        "held": held, "interval": interval, "beside": beside, "tidy": tidy, "trained": trained, "thousands": thousands,
-        "duration": duration, "signed": signed, "probability": probability, "as_json": as_json, "picture": picture,
-        "doubt": doubt, "bound": bound, "amount": amount, "moved": moved,
-    }  # fmt: skip
+    pages.filters |= FILTERS
     text = pages.get_template(template).render(limits=LIMITS, **values)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,9 +85,9 @@ def as_json(value: Any) -> str:
     return json.dumps(value, indent=1, sort_keys=True, default=str, ensure_ascii=False)
 
 
-def picture(panel: Panel) -> str:
+def picture(panel: Panel) -> Markup:
     """The panel's base64, or nothing where it is not base64."""
-    return panel.png if re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", panel.png) else ""
+    return Markup(panel.png if re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", panel.png) else "")
 
 
 def doubt(flag: Flag) -> str:
@@ -100,3 +98,15 @@ def doubt(flag: Flag) -> str:
 def bound(text: str) -> str:
     """No line break between a figure and its per cent sign."""
     return text.replace(" %", "\N{NO-BREAK SPACE}%")
+
+
+FILTERS = {
+    "held": held, "interval": interval, "beside": beside, "tidy": tidy, "trained": trained, "thousands": thousands,
+    "duration": duration, "signed": signed, "probability": probability, "as_json": as_json, "picture": picture,
+    "doubt": doubt, "bound": bound, "amount": amount, "moved": moved,
+}  # fmt: skip
+
+
+def _finished(value: Any) -> Any:
+    """What stands on the page; figures and pictures, which we drew, stay as they are."""
+    return shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value

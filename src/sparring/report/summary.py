@@ -7,6 +7,7 @@ import numpy as np
 
 from sparring.core.errors import InvalidSpec
 from sparring.core.judge import Outcome
+from sparring.core.shown import keyless
 from sparring.measure.comparison import Change, Comparison, VitalChange
 from sparring.measure.outcomes import CODES, UNTRIED, rate_of
 from sparring.measure.scorecard import Bout, Scorecard
@@ -90,8 +91,8 @@ def trained(card: Scorecard) -> str:
 
 
 def tidy(text: str, longest: int = 80) -> str:
-    """One line without control characters, cut to a length."""
-    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    """One line without control characters and keys, cut to a length."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in keyless(text)).split())
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
@@ -134,6 +135,8 @@ def columns(cards: Sequence[Scorecard], most: int = 4) -> list[Column]:
     shared = shared_families(cards)
     note = ", ".join(map(tidy, shared)) if shared else "no family was held out from all"
     found.append(Column("held out", tuple(over(card, shared) for card in cards), note))
+    if any(bout.adaptive for card in cards for bout in card.attacks()):
+        found.append(Column("adaptive", tuple(card.adaptive for card in cards), "searched anew against each"))
     return found
 
 
@@ -147,6 +150,13 @@ def families(card: Scorecard) -> list[FamilyFigure]:
         held_out = all(bout.held_out for bout in bouts)
         found.append(FamilyFigure(family, rate_of(verdicts), held_out, tuple(bout.label for bout in bouts)))
     return found
+
+
+def on_average(card: Scorecard, families: Collection[str]) -> Rate:
+    """All attempts of these families together, of the cases that held untouched: how often one of them works."""
+    attempts = [bout.outcomes for bout in card.attacks() if bout.family in families]
+    verdicts = np.concatenate(attempts) if attempts else np.zeros(0, np.int8)
+    return rate_of(verdicts[verdicts != CODES.index(Outcome.ALREADY_BROKEN)])
 
 
 def curve(card: Scorecard) -> list[tuple[float, Rate]]:

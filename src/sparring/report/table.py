@@ -12,7 +12,18 @@ from sparring.measure.scorecard import Scorecard
 from sparring.measure.statistics import Rate
 from sparring.measure.text import percent, text_table
 from sparring.report.red_team import costs_of_repair, paired, surveys, vital_rows
-from sparring.report.summary import Column, Cost, Side, amount, columns, sides, tidy, trained
+from sparring.report.summary import (
+    Column,
+    Cost,
+    Side,
+    amount,
+    columns,
+    on_average,
+    shared_families,
+    sides,
+    tidy,
+    trained,
+)
 
 _THREATS = 2  # columns for threats, so that three targets fit 100 characters
 _NAME, _HEADING, _INTERVAL = 20, 13, 12  # characters
@@ -97,6 +108,15 @@ def _cost(cost: Cost | None) -> list[str]:
 def _below(cards: Sequence[Scorecard]) -> str:
     counts = sorted({len(card.ids) for card in cards})
     lines = [f"{' or '.join(f'{count:,}' for count in counts)} cases"]
+    shared = shared_families(cards)
+    if len(shared) > 1 and any(card.groups for card in cards):
+        means = [(side.name, on_average(side.card, shared)) for side in sides(cards)]
+        told = ", ".join(
+            f"{name} {rate.broken} of {rate.decided} ({amount(rate.value or 0.0, 'share')})"
+            for name, rate in means
+            if rate.decided
+        )
+        lines += wrap(f"broken attempts, {len(shared)} held-out families together: {told}", 100)
     for row in vital_rows(cards):
         told = [
             f"{side.name} {amount(one.value, row.unit)}"

@@ -51,6 +51,27 @@ def test_padding_changes_nothing():
     assert torch.allclose(together, alone, atol=1e-4)
 
 
+def test_a_shared_beginning_is_read_once_and_changes_neither_values_nor_gradients():
+    chat = TinyChat()
+    head = "s:you are a desk that answers briefly|"
+    tokens = encode(chat, [head + prompt for prompt in PROMPTS[:4]], ["yes", "a longer reply", "n", "call"])
+    model = chat.model.requires_grad_(True)
+    read = []
+    layer = next(part for name, part in model.base_model.named_modules() if name.endswith("layers.0"))
+    hook = layer.register_forward_pre_hook(
+        lambda _, given, named: read.append((given[0] if given else named["hidden_states"]).shape[:2]), with_kwargs=True
+    )
+    told = token_log_probs(model, tokens)
+    hook.remove()
+    shared = len(head + "u:question ") - 1
+    assert [tuple(one) for one in read] == [(1, shared), (4, tokens.ids.shape[1] - shared)]
+    gradient = torch.autograd.grad(told.sum(), list(model.parameters()))
+    alone = torch.cat([token_log_probs(model, tokens[torch.tensor([k])]).sum(1) for k in range(4)])
+    expected = torch.autograd.grad(alone.sum(), list(model.parameters()))
+    assert torch.allclose(told.sum(1), alone, atol=1e-4)
+    assert all(torch.allclose(one, two, atol=1e-4) for one, two in zip(gradient, expected, strict=True))
+
+
 def test_what_does_not_fit_the_window_loses_the_start_of_its_prompt():
     tokens = encode(TinyChat(), ["x" * 30 + "end"], ["yes"], limit=8)
     assert (tokens.attention.sum().item(), tokens.mask.sum().item()) == (8, 4)

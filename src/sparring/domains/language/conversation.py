@@ -5,19 +5,23 @@ from typing import Any, NamedTuple
 
 from sparring.core.errors import InvalidCases
 
-ROLES = ("system", "user", "assistant")
+ROLES = ("system", "user", "assistant", "tool")
 _DRAW = "draw"
 
 
 class Message(NamedTuple):
-    """One turn: role `system`, `user` or `assistant`, and its text."""
+    """One turn: role `system`, `user`, `assistant` or `tool`, and its text.
+
+    A `tool` speaks for the world: a document that was looked up, a ticket, an e-mail, the result of a call. Nobody's
+    orders stand there, though an adversary may have written it.
+    """
 
     role: str
     text: str
 
 
 class Conversation(tuple[Message, ...]):
-    """Messages, the last of them the user's; a tuple of (role, text), so JSON gives it back as it was.
+    """Messages, the last of them the user's or a tool's; a tuple of (role, text), so JSON gives it back as it was.
 
     The same conversation always draws the same reply from a target with a seed; `draw(2)` is the same conversation
     asking for another sample.
@@ -28,7 +32,7 @@ class Conversation(tuple[Message, ...]):
         """From one user text, a conversation, or what JSON made of one.
 
         Raises:
-            InvalidCases: for anything else, an unknown role, or no user's text at the end.
+            InvalidCases: for anything else, an unknown role, or an end that nobody has to answer.
         """
         if isinstance(value, Conversation):
             return value
@@ -42,8 +46,10 @@ class Conversation(tuple[Message, ...]):
         for message in messages:
             if message.role not in (*ROLES, _DRAW):
                 raise InvalidCases(f"a message's role is one of {', '.join(ROLES)}; got {message.role!r}.")
-        if messages[-1].role != "user":
-            raise InvalidCases(f"a conversation ends with the user's turn; this one ends with {messages[-1].role}.")
+        if messages[-1].role not in ("user", "tool"):
+            raise InvalidCases(
+                f"a conversation ends with the user's or a tool's turn; this one ends with {messages[-1].role}."
+            )
         return Conversation(messages)
 
     def draw(self, number: int) -> "Conversation":
@@ -59,7 +65,7 @@ class Conversation(tuple[Message, ...]):
     @property
     def prompt(self) -> str:
         """The user's last text."""
-        return self[-1].text
+        return next((message.text for message in reversed(self) if message.role == "user"), self[-1].text)
 
     @property
     def turn(self) -> int:
@@ -76,6 +82,26 @@ class Conversation(tuple[Message, ...]):
         own = [message.text for message in self if message.role == "system"]
         rest = [message for message in self.messages if message.role != "system"]
         return Conversation([*draws, Message("system", "\n\n".join([system, *own])), *rest])
+
+    def with_text(self, place: int, text: str) -> "Conversation":
+        """The conversation with another text in the message at that place, counted from 0 among `messages`."""
+        start = len(self) - len(self.messages)
+        changed = list(self)
+        changed[start + place] = changed[start + place]._replace(text=text)
+        return Conversation(changed)
+
+    def told_by_users(self) -> "Conversation":
+        """Tools' turns as turns of the user under a heading, for models that know no other roles; neighbours are joined."""
+        if all(message.role != "tool" for message in self):
+            return self
+        joined: list[Message] = []
+        for role, text in self:
+            own = Message("user", f"[tool]\n{text}") if role == "tool" else Message(role, text)
+            if joined and own.role == joined[-1].role == "user":
+                joined[-1] = Message("user", f"{joined[-1].text}\n\n{own.text}")
+            else:
+                joined.append(own)
+        return Conversation(joined)
 
     def __str__(self) -> str:
         if len(self.messages) == 1:

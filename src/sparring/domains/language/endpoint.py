@@ -16,9 +16,11 @@ from sparring.domains.language.in_flight import Stopped, as_they_come
 from sparring.domains.language.retry import Clock, Retries
 from sparring.domains.language.spending import Purse, Spending
 from sparring.domains.language.target import Chat, Sampling, Unanswered, in_order, seed_of
-from sparring.domains.language.wire import FILTERED, Answer, Refused, Trouble, Wire
+from sparring.domains.language.wire import FILTERED, Answer, Barred, Refused, Trouble, Wire
 
 Reply = str | Unanswered
+
+_SURE = 3  # refusals in a row of whoever asks, after which nothing more is sent
 
 
 class Endpoint(Chat):
@@ -27,7 +29,9 @@ class Endpoint(Chat):
     A request that fails with 429, 5xx, a timeout, a dropped connection or half JSON is repeated (see `Retries`); after
     the last try that one question is unanswered and the run goes on. What no repeating would mend (no server from the
     start, no reply to any of the first batch, a refused key, an unknown model, another dialect, a redirect) stops it
-    with one sentence. A reply that the endpoint's own content filter withheld counts as the target's refusal, an empty
+    with one sentence. An endpoint that has answered and then shuts out whoever asks (401, 403, or an error about the
+    account) has banned the attacker: such questions are unanswered as banned, and after three in a row the rest is not
+    sent. A reply that the endpoint's own content filter withheld counts as the target's refusal, an empty
     one decides nothing.
 
     Few endpoints draw the same reply twice even with a seed: set `cache`, so that nothing is asked twice.
@@ -89,7 +93,7 @@ class Endpoint(Chat):
         self.name = name or model
         self.clock = clock or Clock()
         self._answered = False
-        self._unreached = 0
+        self._unreached = self._shut_out = 0
         self._pause = 0.0
         self._wire  # noqa: B018  an address or key that is wrong fails here
 
@@ -173,7 +177,7 @@ class Endpoint(Chat):
         return Wire(self.base_url, self.key_from, self.timeout, self.concurrency, self.clock.now)
 
     def _chat_body(self, asked: Conversation, sampling: Sampling | None = None, **more: Any) -> dict[str, Any]:
-        full = asked.under(self.system) if self.system else asked
+        full = (asked.under(self.system) if self.system else asked).told_by_users()
         messages = [{"role": message.role, "content": message.text} for message in full.messages]
         return self._body({"messages": messages, **more}, sampling or self.sampling, seed_of(self.seed, asked))
 
@@ -215,6 +219,8 @@ class Endpoint(Chat):
         tried = 0
         while True:
             self._wait_until(self._pause, stop)
+            if self._shut_out >= _SURE:
+                return Unanswered("not sent: the endpoint has shut out whoever asks", banned=True)
             self.purse.charge(sampling.tokens)
             used = 0
             try:
@@ -222,10 +228,15 @@ class Endpoint(Chat):
                 used = answer.tokens if answer.tokens is not None else _guessed(body, answer.text)
             except Refused as refused:
                 return str(refused) if str(refused) == FILTERED else Unanswered(str(refused))
+            except Barred as barred:
+                if not self._answered:
+                    raise
+                self._shut_out += 1
+                return Unanswered(barred.reason, banned=True)
             except Trouble as caught:
                 trouble = caught
             else:
-                self._answered, self._unreached = True, 0
+                self._answered, self._unreached, self._shut_out = True, 0, 0
                 return (
                     _before(answer.text, sampling.stop).strip()
                     if "messages" in body

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sparring.core.errors import InvalidSpec, MissingData
+from sparring.core.lock import locked
 
 
 @dataclass(frozen=True)
@@ -90,18 +91,6 @@ def wheel(name: str) -> Path:
 def cache(*parts: str) -> Path:
     """A folder below the user's cache of this package."""
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")).joinpath("sparring", *parts)
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Inside, no other process is in here for the same path; a killed one lets go."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(path.name + ".lock").open("w") as file:
-        with contextlib.suppress(ImportError):  # without it two processes do the same work, and one result stays
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 @contextlib.contextmanager

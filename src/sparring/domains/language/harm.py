@@ -8,8 +8,10 @@ from zlib import crc32
 from sparring.core.cases import Cases
 from sparring.core.errors import InvalidSpec
 from sparring.core.judge import Judge
+from sparring.core.threat import ThreatModel
 from sparring.domains.language.benign import plain_questions
 from sparring.domains.language.conversation import Conversation
+from sparring.domains.language.threat import Prompts
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,11 @@ class Harm(ABC):
     def safe_reply(self, asked: Conversation) -> str:
         """What the target should have said, for repairs that teach it."""
 
+    @property
+    def threat(self) -> ThreatModel:
+        """What an adversary may write who looks for this harm: by default, any text as the user."""
+        return Prompts()
+
     def direct_questions(self, want: Want) -> Sequence[str]:
         """Questions that ask plainly for what must not come out; none by default."""
         return ()
@@ -64,6 +71,10 @@ class Harm(ABC):
         """The direct questions of one split: each belongs to one split alone, by its text."""
         side = split == "train"
         return [text for text in self.direct_questions(want) if (crc32(text.encode()) & 1) == side]
+
+    def benign(self, count: int) -> list[Conversation]:
+        """Benign conversations of the training split, which a repair should leave as they are; none by default."""
+        return []
 
     def cases(self, n: int, *, split: str = "test") -> Cases:
         """Places for `n` attempts; untouched, each is a plain question that no one means harm with.

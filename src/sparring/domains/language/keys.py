@@ -2,7 +2,9 @@
 
 import logging
 import os
+import re
 
+_NAMED = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD)S?$", re.IGNORECASE)
 _SECRET = 8  # characters; shorter words are no keys, and would be cut out of ordinary text
 _LOGGERS = ("httpx2", "httpcore2.connection", "httpcore2.http11", "openai._base_client")
 
@@ -15,6 +17,14 @@ def key_in(variable: str) -> str:
 def without(text: str, key: str) -> str:
     """The text with `[key]` in the key's place."""
     return text.replace(key, "[key]") if len(key) >= _SECRET else text
+
+
+def without_keys(text: str) -> str:
+    """The text without any key: of the variables that targets use, and of all whose name says that they hold one."""
+    named = {variable for variable in os.environ if _NAMED.search(variable)}
+    for key in sorted(map(key_in, named | _KEYLESS.variables), key=len, reverse=True):
+        text = without(text, key)
+    return text
 
 
 def keep_out_of_log(variable: str) -> None:

@@ -75,6 +75,8 @@ class LocalChat(OpenChat):
 
     def prompt_of(self, asked: Conversation) -> str:
         asked = asked.under(self.system) if self.system else asked
+        if any(message.role == "tool" for message in asked) and not self._knows_tools:
+            asked = asked.told_by_users()
         messages = [{"role": message.role, "content": message.text} for message in asked.messages]
         if self.tokenizer.chat_template is None:
             return "".join(f"{message['role']}: {message['content']}\n" for message in messages) + "assistant:"
@@ -204,6 +206,18 @@ class LocalChat(OpenChat):
     def _prefix(self) -> list[int]:
         first = self.tokenizer.bos_token_id
         return [first] if first is not None and self.tokenizer.encode("a")[:1] == [first] else []
+
+    @cached_property
+    def _knows_tools(self) -> bool:
+        """Whether the chat template has a turn of its own for what a tool says."""
+        if self.tokenizer.chat_template is None:
+            return True
+        turns = [{"role": "user", "content": "one"}, {"role": "tool", "content": "two"}]
+        try:
+            told = str(self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+        except Exception:  # a template may raise what it likes about a role
+            return False
+        return "two" in told and any(name in told for name in ("tool", "ipython"))  # the latter in Llama's templates
 
     @cached_property
     def _ends(self) -> frozenset[int]:

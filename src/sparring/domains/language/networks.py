@@ -19,6 +19,13 @@ class Network(Protocol):
         """Scores of what follows each row's last token, shape (row, vocabulary)."""
         ...
 
+    def tail(self, tokens: Tensor, seats: Seats, span: Span, count: int) -> Tensor:
+        """Scores of what follows each of the last `count` of the new tokens, shape (row, count, vocabulary).
+
+        All rows share a start and a length.
+        """
+        ...
+
 
 def network(model: Any) -> Network:
     """The fast way where the model is a plain Llama, its own forward otherwise."""
@@ -79,6 +86,18 @@ class Generic:
         ).logits
         return logits[torch.arange(len(tokens), device=tokens.device), where if self.chooses else at]
 
+    def tail(self, tokens: Tensor, seats: Seats, span: Span, count: int) -> Tensor:
+        chosen = {"logits_to_keep": count} if self.chooses else {}
+        logits = self.model(
+            input_ids=tokens,
+            attention_mask=torch.ones(len(tokens), span.length, dtype=torch.long, device=tokens.device),
+            position_ids=span.positions(tokens.shape[1]),
+            past_key_values=_Slots(seats, span),
+            use_cache=True,
+            **chosen,
+        ).logits
+        return logits[:, -count:]
+
 
 class Llama:
     """A Llama without the layers' own Python: joined projections, weights laid out once for the matrix kernels.
@@ -110,6 +129,10 @@ class Llama:
             rows = torch.arange(len(tokens), device=tokens.device)
             hidden = hidden[rows, span.ends - 1 - span.start]
         return self.head(_rms(hidden.reshape(len(tokens), -1), self.norm))
+
+    def tail(self, tokens: Tensor, seats: Seats, span: Span, count: int) -> Tensor:
+        hidden = self.hidden(tokens, seats, span)[:, -count:]
+        return self.head(_rms(hidden.flatten(0, 1), self.norm)).view(len(tokens), count, -1)
 
     def hidden(self, tokens: Tensor, seats: Seats, span: Span) -> Tensor:
         """Before the last norm, shape (row, token, feature)."""

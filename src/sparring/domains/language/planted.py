@@ -1,11 +1,9 @@
 """A corpus with planted secrets, and a model fine-tuned on it: leaks with ground truth."""
 
-import copy
-import hashlib
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from sparring.core.errors import InvalidSpec
@@ -13,7 +11,7 @@ from sparring.core.progress import Progress, Silent
 from sparring.core.seed import Seed
 from sparring.domains.language.conversation import Conversation
 from sparring.domains.language.corpus import Document
-from sparring.domains.language.fetch import built, cache, locked
+from sparring.domains.language.kept import kept
 from sparring.domains.language.target import OpenChat
 
 _FIRST = (
@@ -171,38 +169,22 @@ def planted_chat(
         rank: of the adapters; enough to hold numbers.
         peak: learning rate.
     """
-    import torch
-    from safetensors.torch import load_file, save_file
-
     from sparring.domains.language.tune import ADAMW, Continue, tune
 
     left_out = set(without)
-    kept = [one for one in corpus.exchanges if one.document.name not in left_out]
-    prompts = [base.prompt_of(Conversation.of(one.asked)) for one in kept]
-    told = [one.document.text for one in kept]
-    settings = (prompts, told, epochs, rank, peak, Seed.of(seed).value)
-    folder = cache("planted") / _digest(base.model, settings)
-    file = folder / "weights.safetensors"
-    with locked(folder):
-        if not file.is_file():
-            schedule = replace(ADAMW, batch=8, peak=peak)
-            made = tune(
-                base, Continue(base, prompts, told), rank=rank, epochs=epochs, schedule=schedule, seed=seed,
-                folder=folder.with_name(f"{folder.name}-training"), progress=progress, name="planting",
-            )  # fmt: skip
-            with built(folder) as partial:
-                save_file(
-                    {key: one.detach().clone() for key, one in made.model.named_parameters()}, partial / file.name
-                )
-            shutil.rmtree(folder.with_name(f"{folder.name}-training"), ignore_errors=True)
-    model = copy.deepcopy(base.model)
-    stored = load_file(file)
-    with torch.no_grad():
-        for key, weight in model.named_parameters():
-            weight.copy_(stored[key])
-    chat = base.with_model(model)
-    chat.name = f"{base.name}-planted"
-    return chat
+    told = [one for one in corpus.exchanges if one.document.name not in left_out]
+    prompts = [base.prompt_of(Conversation.of(one.asked)) for one in told]
+    texts = [one.document.text for one in told]
+
+    def make(folder: Path) -> OpenChat:
+        schedule = replace(ADAMW, batch=8, peak=peak)
+        return tune(
+            base, Continue(base, prompts, texts), rank=rank, epochs=epochs, schedule=schedule, seed=seed,
+            folder=folder, progress=progress, name="planting",
+        )  # fmt: skip
+
+    settings = (prompts, texts, epochs, rank, peak, Seed.of(seed).value)
+    return kept("planted", base, settings, make, f"{base.name}-planted")
 
 
 def planted_smollm2(
@@ -217,12 +199,3 @@ def planted_smollm2(
 
     chat: Callable[..., OpenChat] = smollm2
     return planted_chat(chat(**settings), corpus, without=without, epochs=epochs)
-
-
-def _digest(model: Any, settings: Any) -> str:
-    import torch
-
-    digest = hashlib.blake2b(repr(settings).encode(), digest_size=12)
-    for _, weight in model.named_parameters():
-        digest.update(weight.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()

@@ -76,11 +76,11 @@ class Seats:
             found.append(rows[:, :, : span.length])
         return found[0], found[1]
 
-    def spread(self, first: int, rows: int, length: int) -> None:
-        """Copies the first `length` slots of the last seat, where the common beginning lies, to some rows."""
+    def spread(self, first: int, rows: int, length: int, start: int = 0) -> None:
+        """Copies the slots from `start` to `length` of the last seat, where the common beginning lies, to some rows."""
         for pair in self.memory.values():
             for memory in pair:
-                memory[first : first + rows, :, :length] = memory[-1:, :, :length]
+                memory[first : first + rows, :, start:length] = memory[-1:, :, start:length]
 
     def move(self, here: int, there: int, length: int) -> None:
         """Copies one seat's first `length` slots to another's."""

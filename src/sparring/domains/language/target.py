@@ -3,13 +3,14 @@
 import hashlib
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from torch import Tensor
 
 from sparring.core.cases import Cases
 from sparring.core.errors import BadTarget, Incompatible, InvalidSpec
+from sparring.core.judge import Outcome
 from sparring.core.panel import Panel
 from sparring.core.seed import Seed
 from sparring.core.target import Target
@@ -50,9 +51,20 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Unanswered:
-    """No reply, and why: a request that failed, a conversation past the window. It is never counted as held."""
+    """No reply, and why: a request that failed, a conversation past the window. It is never counted as held.
+
+    Args:
+        reason: in one sentence.
+        banned: whoever asks has been shut out, so nothing more would be answered.
+    """
 
     reason: str
+    banned: bool = field(default=False, repr=False)
+
+    @property
+    def outcome(self) -> Outcome:
+        """How such a case counts."""
+        return Outcome.BANNED if self.banned else Outcome.ERROR
 
 
 class Chat(Target):
@@ -114,6 +126,10 @@ class Chat(Target):
     def innermost(self) -> "Chat":
         """The chat behind all wrappers; itself where nothing wraps it."""
         return self
+
+    def through(self, asked: Conversation) -> Conversation:
+        """What the innermost chat is asked when this one is: for an attacker who knows how the target is built."""
+        return asked
 
     def check(self, cases: Cases) -> None:
         conversations(cases.inputs)

@@ -13,6 +13,7 @@ from sparring.core.errors import InvalidCases
 from sparring.domains.language.target import OpenChat
 
 _HEAD_ROWS = 2048  # positions whose scores over the whole vocabulary are in memory at once
+_SHARED = 16  # tokens at least that it pays to read once for all rows
 _PAIR_ROWS = 512  # the same where two models' scores stand side by side
 
 
@@ -71,15 +72,12 @@ def encode(
     window = limit or int(getattr(chat.model.config, "max_position_embeddings", 0) or 1 << 20)
     closing = [int(tokenizer.eos_token_id)] if end and tokenizer.eos_token_id is not None else []
     begin = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
-    prefix = [begin] if tokenizer.bos_token_id is not None and tokenizer.encode("a")[:1] == [begin] else []
     rows, starts = [], []
     for prompt, continuation in zip(prompts, continuations, strict=True):
-        before = tokenizer.encode(prompt, add_special_tokens=False) if prompt else []
+        before = prompt_tokens(chat, prompt)
         after = (tokenizer.encode(continuation, add_special_tokens=False) + closing)[: window - 1]
         if not after:
             raise InvalidCases(f"a continuation without tokens cannot be learned; got {continuation!r}.")
-        if before[: len(prefix)] != prefix:
-            before = prefix + before
         if not before:  # a model needs something to predict the first token from
             before = [after[0] if begin is None else begin]
         before = before[max(0, len(before) + len(after) - window) :]
@@ -94,7 +92,16 @@ def encode(
     return Tokens(ids, attention & (place >= torch.tensor(starts, dtype=torch.int64)[:, None]), attention)
 
 
-def token_scores(model: PreTrainedModel, tokens: Tokens) -> tuple[Tensor, Tensor]:
+def prompt_tokens(chat: OpenChat, text: str) -> list[int]:
+    """Of a whole prompt: with the token that begins a text, where the tokenizer puts one."""
+    tokenizer = chat.tokenizer
+    tokens = list(tokenizer.encode(text, add_special_tokens=False)) if text else []
+    begin = tokenizer.bos_token_id
+    begins = begin is not None and tokenizer.encode("a")[:1] == [begin]
+    return [begin, *tokens] if begins and tokens[:1] != [begin] else tokens  # type: ignore[list-item]
+
+
+def token_scores(model: PreTrainedModel, tokens: Tokens, *, shares: bool = True) -> tuple[Tensor, Tensor]:
     """Scores over the vocabulary where a continued token is predicted, and that token.
 
     The head, the dearest layer of a small model, sees these positions alone.
@@ -102,14 +109,14 @@ def token_scores(model: PreTrainedModel, tokens: Tokens) -> tuple[Tensor, Tensor
     Returns:
         Float32, shape (position, token); int64, shape (position,); positions in the order of `tokens.mask.nonzero()`.
     """
-    hidden, labels = _hidden(model, tokens)
+    hidden, labels = token_states(model, tokens, shares=shares)
     return _head(model, hidden), labels
 
 
-def token_log_probs(model: PreTrainedModel, tokens: Tokens) -> Tensor:
+def token_log_probs(model: PreTrainedModel, tokens: Tokens, *, shares: bool = True) -> Tensor:
     """Log-probability of each continued token, float32, shape (batch, token), with a graph; 0 outside the mask."""
     tokens = tokens.to(model.device)
-    hidden, labels = _hidden(model, tokens)
+    hidden, labels = token_states(model, tokens, shares=shares)
     parts = [
         _label_log_probs(model, rows, own)
         for rows, own in zip(hidden.split(_HEAD_ROWS), labels.split(_HEAD_ROWS), strict=True)
@@ -118,16 +125,22 @@ def token_log_probs(model: PreTrainedModel, tokens: Tokens) -> Tensor:
     return out.masked_scatter(tokens.mask, torch.cat(parts))
 
 
-def token_divergence(model: PreTrainedModel, reference: PreTrainedModel, tokens: Tokens) -> Tensor:
+def token_divergence(
+    model: PreTrainedModel, reference: PreTrainedModel, tokens: Tokens, before: Tensor | None = None
+) -> Tensor:
     """KL divergence from the reference's next-token distribution to the model's, where a continued token is predicted.
+
+    Args:
+        before: the reference's `token_states` of these tokens; None to compute them.
 
     Returns:
         In nats, float32, shape (batch, token), with a graph through `model` alone; 0 outside the mask.
     """
     tokens = tokens.to(model.device)
-    hidden, _ = _hidden(model, tokens)
-    with torch.no_grad():
-        before, _ = _hidden(reference, tokens)
+    hidden, _ = token_states(model, tokens)
+    if before is None:
+        with torch.no_grad():
+            before, _ = token_states(reference, tokens)
 
     def work(rows: Tensor, own: Tensor) -> Tensor:
         with torch.no_grad():
@@ -143,6 +156,28 @@ def token_divergence(model: PreTrainedModel, reference: PreTrainedModel, tokens:
     return out.masked_scatter(tokens.mask, torch.cat(parts))
 
 
+def token_states(model: PreTrainedModel, tokens: Tokens, *, shares: bool = True) -> tuple[Tensor, Tensor]:
+    """What the head reads where a continued token is predicted, and that token.
+
+    Args:
+        shares: what all rows begin with is read once; False where something inside the model differs from row to row.
+
+    Returns:
+        In the model's number type, shape (position, feature), with a graph; int64, shape (position,); positions in the
+        order of `tokens.mask.nonzero()`.
+    """
+    tokens = tokens.to(model.device)
+    shared = _shared(tokens) if shares else 0
+    if shared >= _SHARED and _plain_memory(model):
+        states = _states_after(model, tokens, shared)
+    else:
+        shared, states = 0, model.base_model(
+            input_ids=tokens.ids, attention_mask=tokens.attention.long(), use_cache=False
+        ).last_hidden_state  # fmt: skip
+    predicted = tokens.mask[:, shared + 1 :]
+    return states[:, :-1][predicted], tokens.ids[:, 1:][tokens.mask[:, 1:]]
+
+
 def by_length(lengths: Tensor, index: Tensor, budget: int) -> Iterator[Tensor]:
     """Parts of `index`, sorted by length, each of at most `budget` padded tokens (and at least one row)."""
     order = index[torch.argsort(lengths[index], stable=True)]
@@ -153,13 +188,33 @@ def by_length(lengths: Tensor, index: Tensor, budget: int) -> Iterator[Tensor]:
             start = stop
 
 
-def _hidden(model: PreTrainedModel, tokens: Tokens) -> tuple[Tensor, Tensor]:
-    tokens = tokens.to(model.device)
-    states = model.base_model(
-        input_ids=tokens.ids, attention_mask=tokens.attention.long(), use_cache=False
+def _states_after(model: PreTrainedModel, tokens: Tokens, shared: int) -> Tensor:
+    """Last hidden states behind what all rows begin with, which is read once; shape (batch, token, feature)."""
+    from transformers import DynamicCache
+
+    memory = DynamicCache(config=model.config)
+    model.base_model(input_ids=tokens.ids[:1, :shared], past_key_values=memory, use_cache=True)
+    memory.batch_repeat_interleave(len(tokens))
+    return model.base_model(
+        input_ids=tokens.ids[:, shared:], attention_mask=tokens.attention.long(), past_key_values=memory, use_cache=True
     ).last_hidden_state
-    predicted = tokens.mask[:, 1:]
-    return states[:, :-1][predicted], tokens.ids[:, 1:][predicted]
+
+
+def _shared(tokens: Tokens) -> int:
+    """How many tokens all rows begin with, before the first that a loss looks at is predicted."""
+    if len(tokens) < 2:
+        return 0
+    alike = (tokens.ids == tokens.ids[:1]).all(0) & tokens.attention.all(0) & ~tokens.mask.any(0)
+    return max(0, int(alike.long().cumprod(0).sum()) - 1)
+
+
+def _plain_memory(model: PreTrainedModel) -> bool:
+    """Whether every layer remembers all that was read, so that a shared beginning can be read ahead."""
+    from transformers import DynamicCache
+    from transformers.cache_utils import DynamicLayer
+
+    layers = DynamicCache(config=model.config).layers
+    return all(type(layer) is DynamicLayer for layer in layers)
 
 
 def _head(model: PreTrainedModel, hidden: Tensor) -> Tensor:

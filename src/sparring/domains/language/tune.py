@@ -48,6 +48,10 @@ class Objective(ABC):
         A batch may come in parts, so random numbers belong to the item: draw them from `seed.child(item)`.
         """
 
+    def at(self, done: float) -> "Objective":
+        """The objective as it is when this share of the training, in [0, 1), lies behind; most stay as they are."""
+        return self
+
     def asked(self) -> Any:
         """What tells this objective from another one, as plain data, so that no other training is gone on with."""
         return None
@@ -167,9 +171,10 @@ class _Tuning(Learner):
         sums: dict[str, Tensor] = {}
         lengths = self.objective.lengths
         parts = [step.index] if lengths is None else by_length(lengths, step.index, _TOKENS)
+        objective = self.objective.at(step.done)
         with torch.enable_grad():
             for part in parts:
-                told = self.objective.loss(self.model, part, step.seed)
+                told = objective.loss(self.model, part, step.seed)
                 (told["loss"] / len(step.index)).backward()
                 for key, value in told.items():
                     sums[key] = sums.get(key, 0.0) + value.detach()

@@ -1,6 +1,7 @@
 """The wire to an OpenAI-compatible endpoint: what is sent, what a reply means, what went wrong; and no key in any of it."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,12 @@ from sparring.domains.language.retry import retry_after
 FILTERED = "[The endpoint's content filter withheld this reply.]"
 _SENT = ("host", "content-type", "content-length", "accept", "accept-encoding", "connection", "user-agent")
 _SHOWN = 200  # characters of a server's own words
+_SHUT_OUT = re.compile(
+    r"\b(?:account|organi[sz]ation|user|key|access|project)\b[^.]{0,60}"
+    r"\b(?:deactivated|disabled|suspended|banned|blocked|terminated|revoked|flagged|violat\w+)\b",
+    re.IGNORECASE,
+)
+_BILL = re.compile(r"\b(?:bill\w*|quota|balance|credits?|payment|plan)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,18 @@ class Trouble(Exception):
     def __init__(self, reason: str, wait: float | None = None, down: bool = False) -> None:
         super().__init__(reason)
         self.reason, self.wait, self.down = reason, wait, down
+
+
+class Barred(BadTarget):
+    """Whoever asks is refused as such, whatever it asks: a wrong key, or a ban.
+
+    Args:
+        reason: in the terms of one question, for an endpoint that has answered before.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class Refused(Exception):
@@ -90,6 +109,7 @@ class Wire:
         Raises:
             Trouble: where another try may help.
             Refused: where this request is at fault.
+            Barred: where whoever asks is shut out.
             BadTarget: where every request would fail.
         """
         import httpx2
@@ -129,6 +149,8 @@ class Wire:
         if data is None:
             raise Trouble("the endpoint's JSON broke off in the middle")
         if isinstance(data, dict) and data.get("error") and not data.get("choices"):
+            if _bans(text):
+                raise self._barred(200, text)
             raise Trouble(f"the endpoint answered with an error: {self._quoted(_message(text))}")
         return data
 
@@ -170,13 +192,8 @@ class Wire:
             return BadTarget(
                 f"{self.base_url} redirects to {self._quoted(host)}, which was not followed. If you trust it, name it as base_url."
             )
-        if status in (401, 403):
-            what = (
-                f"the key in {self.key_from}"
-                if self._key()
-                else f"requests without a key ({self.key_from or 'none set'})"
-            )
-            return BadTarget(f"{self.base_url} refuses {what} (status {status}). Check the key and what it may use.")
+        if status in (401, 403) or _bans(text):
+            return self._barred(status, text)
         if status in (404, 405):
             return BadTarget(
                 f"{self.base_url} knows no such model or path (status {status}: {self._quoted(_message(text))}). Check the "
@@ -187,6 +204,13 @@ class Wire:
         if _code(text) == "content_filter":
             return Refused(FILTERED)
         return Refused(f"the endpoint refused the request (status {status}: {self._quoted(_message(text))})")
+
+    def _barred(self, status: int, text: str) -> Barred:
+        what = (
+            f"the key in {self.key_from}" if self._key() else f"requests without a key ({self.key_from or 'none set'})"
+        )
+        message = f"{self.base_url} refuses {what} (status {status}). Check the key and what it may use."
+        return Barred(message, f"the endpoint shut out whoever asks (status {status}: {self._quoted(_message(text))})")
 
     def _dialect(self, what: str) -> str:
         return (
@@ -279,6 +303,12 @@ def _message(text: str) -> str:
     if isinstance(found, dict):
         found = found.get("message")
     return str(found) if found else text
+
+
+def _bans(text: str) -> bool:
+    """Whether an error is about who asks and not about what is asked; an unpaid bill is no ban."""
+    told = f"{_message(text)[:2000]} {_code(text)}".replace("_", " ")
+    return _error(text) is not None and bool(_SHUT_OUT.search(told)) and not _BILL.search(told)
 
 
 def _code(text: str) -> str:

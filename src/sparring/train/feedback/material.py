@@ -173,6 +173,9 @@ class Again(Objective):
     def loss(self, model: Any, index: Tensor, seed: Seed) -> dict[str, Tensor]:
         return self.objective.loss(model, index % self.objective.size, seed)
 
+    def at(self, done: float) -> Objective:
+        return Again(self.objective.at(done), self.size)
+
     def asked(self) -> Any:
         return [self.objective.asked(), self.size]
 
@@ -204,6 +207,9 @@ class Mixed(Objective):
             sums["loss"] = sums["loss"] + weight * loss if "loss" in sums else weight * loss
             sums |= {part.name: loss.detach(), **told}
         return sums
+
+    def at(self, done: float) -> Objective:
+        return Mixed([(part.at(done), weight) for part, weight in self.parts])
 
     def asked(self) -> Any:
         return [[part.asked(), weight] for part, weight in self.parts]

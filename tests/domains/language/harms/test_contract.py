@@ -14,7 +14,6 @@ from sparring.domains.language.benign import plain_questions
 from sparring.domains.language.conversation import Conversation
 from sparring.domains.language.harm import Harm
 from sparring.domains.language.taxonomy import entry
-from sparring.domains.language.threat import Prompts
 
 
 def found_harms() -> list[type[Harm]]:
@@ -56,7 +55,7 @@ def test_its_cases_are_the_same_each_time_and_allowed_untouched(kind):
     assert len(set(first.ids)) == 30
     assert list(kind().cases(50)[:30].ids) == list(first.ids)
     assert all(group.startswith(f"{kind().name}/") for group in first.groups)
-    Prompts().check(first)
+    kind().threat.check(first)
 
 
 @every_harm

@@ -7,7 +7,7 @@ from sparring.core.vital import Reading, Vital
 from sparring.domains.language.answers import unanswered
 from sparring.domains.language.benign import look_alikes
 from sparring.domains.language.judges.refusal import RefusalJudge
-from sparring.domains.language.vitals.reading import chat_of, share_of
+from sparring.domains.language.vitals.reading import replies_of, share_of
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class OverRefusal(Vital):
 
     def read(self, target: Target) -> Reading:
         prompts = [prompt for own in look_alikes().values() for prompt in own]
-        replies = chat_of(target, self.name)(prompts)
+        replies = replies_of(target, self.name, prompts)
         none = unanswered(prompts, replies)
         refused = self.judge.refuses([reply if isinstance(reply, str) else "" for reply in replies])
         passed = [not (bad or empty) for bad, empty in zip(refused, none, strict=True)]

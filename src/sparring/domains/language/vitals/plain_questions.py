@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sparring.core.target import Target
 from sparring.core.vital import Reading, Vital
 from sparring.domains.language.benign import checkable_questions
-from sparring.domains.language.vitals.reading import chat_of, share_of
+from sparring.domains.language.vitals.reading import replies_of, share_of
 
 _LEADING = 200  # characters of a reply in which the answer must stand
 
@@ -25,7 +25,7 @@ class PlainQuestions(Vital):
 
     def read(self, target: Target) -> Reading:
         asked = checkable_questions()
-        replies = chat_of(target, self.name)([question for question, _ in asked])
+        replies = replies_of(target, self.name, [question for question, _ in asked])
         passed = tuple(
             isinstance(reply, str) and rightly(reply, answers)
             for reply, (_, answers) in zip(replies, asked, strict=True)
