@@ -1,4 +1,4 @@
-"""Writes one page per attack and per defence from the docstrings and the measured figures in `reference.json`.
+"""Writes one page per attack, template family and defence, from docstrings, tables and the figures in `reference.json`.
 
 python docs/generate.py
 """
@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from sparring.attack.prompt.template_table import families, rows
 from sparring.core.attack import Attack
 from sparring.core.defence import Defence
 
@@ -32,6 +33,23 @@ def pages() -> dict[str, str]:
         for kind in kinds:
             found[f"{root}/{_short(kind)}.md"] = _page(kind, figures)
         found[f"{root}/README.md"] = _index(title, kinds)
+    return found | _family_pages(figures)
+
+
+def _family_pages(figures: dict[str, Any]) -> dict[str, str]:
+    """One page per family of templates, and their index."""
+    ideas = json.loads((HERE / "families.json").read_text())
+    found, index = {}, ["# Families of templates", "", "What `{use: prompt.template, family: ...}` writes.", ""]
+    for family in families():
+        measured = figures.get(f"family {family}")
+        lines = [f"# {family}", "", ideas[family], "", f"`{{use: prompt.template, family: {family}}}` in recipes.", ""]
+        lines += ["## Reference numbers", "", *(_figures(measured) if measured else ["None measured yet."])]
+        lines += ["", "## Templates", "", "All wordings are our own; the idea is the source's. Slots are filled in for each case."]
+        for row in rows(family):
+            lines += ["", f"**{row.name}** ({row.source})", "", "```text", row.text.replace("```", "` ` `"), "```"]
+        found[f"families/{family}.md"] = "\n".join(lines) + "\n"
+        index.append(f"- [{family}]({family}.md): {ideas[family]}")
+    found["families/README.md"] = "\n".join(index) + "\n"
     return found
 
 

@@ -14,7 +14,7 @@ ROOT = Path(sparring.__file__).parent
 LAYERS = {"core": 0, "domains": 1, "attack": 2, "mitigate": 3, "train": 4, "measure": 5, "report": 6}
 TOP = 7  # files beside the folders: configuration and command line
 CORE_ALONE = ("attack.gradient", "attack.query", "train.plain", "train.minimax", "train.parts")
-HEAVY = ("torch", "numpy", "scipy", "sklearn", "matplotlib", "PIL", "sqlalchemy", "transformers", "jinja2")
+HEAVY = ("torch", "numpy", "scipy", "sklearn", "matplotlib", "PIL", "sqlalchemy", "transformers", "jinja2", "fastapi")
 FILES = sorted(ROOT.rglob("*.py"))
 # `import sparring` offers names of all layers, and loads none of them before they are asked for.
 FACADE = ROOT / "__init__.py"

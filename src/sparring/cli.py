@@ -13,6 +13,7 @@ import typer
 
 from sparring import flags
 from sparring.core.errors import InvalidSpec, RunMismatch, SparringError
+from sparring.core.shown import shown, visible
 
 if TYPE_CHECKING:
     from sparring.measure.scorecard import Scorecard
@@ -60,20 +61,20 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
             function(*arguments, **settings)
         except SparringError as error:
             folder = isinstance(error, RunMismatch) and "--out" not in str(error)
-            print(f"sparring: {error}{' Here that is --out FOLDER.' if folder else ''}", file=sys.stderr)
+            _say(f"sparring: {error}{' Here that is --out FOLDER.' if folder else ''}", error=True)
             raise typer.Exit(2) from error
         except KeyboardInterrupt as stop:
             told = str(stop) or "stopped; what was finished is kept."
-            print(f"\nsparring: {told} To go on, type the same command again:\n  {_command()}", file=sys.stderr)
+            _say(f"\nsparring: {told} To go on, type the same command again:\n  {_command()}", error=True)
             raise typer.Exit(130) from stop
         except BrokenPipeError:  # whoever read what is printed has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
         except OSError as error:
-            print(
+            _say(
                 f"sparring: {error.strerror or error}{f': {error.filename}' if error.filename else ''}. "
                 "What was finished is kept; mend this and type the same command again.",
-                file=sys.stderr,
+                error=True,
             )
             raise typer.Exit(2) from error
 
@@ -87,7 +88,7 @@ def init(folder: Annotated[Path, typer.Argument(help="Where the two files go.")]
     from sparring.starter import write_starter
 
     recipe, target = write_starter(folder)
-    print(f"wrote {recipe} and {target}\nMake {target} return your model and data, then: sparring run {recipe}")
+    _say(f"wrote {recipe} and {target}\nMake {target} return your model and data, then: sparring run {recipe}")
 
 
 @verb
@@ -160,7 +161,7 @@ def measure(
         card = runs.measured(asked, model, cases, asked.open_learn_from(None), Store(folder), "measure", bars)
     runs.save_card(card, folder / "scorecard.json")
     _tell([card], folder / _REPORT, card.target, _command())
-    print(f"scorecard: {folder / 'scorecard.json'}")
+    _say(f"scorecard: {folder / 'scorecard.json'}")
 
 
 @verb
@@ -197,9 +198,9 @@ def harden(
     with runs.threads(asked.threads), Bars() as bars:
         hardened = runs.harden(asked, name, model, train, folder, bars)
     for note in hardened.lineage[-1].notes if hardened.lineage else ():
-        print(note)
-    print(f"weights: {folder / 'weights.safetensors'}")
-    print(
+        _say(note)
+    _say(f"weights: {folder / 'weights.safetensors'}")
+    _say(
         f"measure them: sparring measure {target or '--recipe ' + str(recipe)} --weights {folder / 'weights.safetensors'} ..."
     )
 
@@ -234,6 +235,9 @@ def repair(
     red_model: RedModel = None,
     harm: Annotated[list[str] | None, typer.Option("--harm", help="A name or a node; may be repeated.")] = None,
     seen: Annotated[list[str] | None, typer.Option("--seen", help="Attacks that the repairs learn from.")] = None,
+    book: Annotated[
+        Path | None, typer.Option("--book", help="People's case book (its folder), to learn from as well.")
+    ] = None,
     attack: Annotated[list[str] | None, typer.Option("--attack", help="A name or a node; may be repeated.")] = None,
     system: Annotated[str, typer.Option("--system", help="System prompt that the target works under.")] = "",
     cases: Annotated[int, typer.Option("--cases", help="Places per harm, for each attack.")] = 40,
@@ -247,7 +251,8 @@ def repair(
     asked = flags.red_recipe_of(
         target, model, red, red_model, harm, attack, system, cases, seed, {"as-is": None, **named}, looked
     )
-    asked = asked.model_copy(update={"name": f"{asked.name}-repair"})  # beside what redteam writes, and not over it
+    # Beside what redteam writes, and not over it.
+    asked = asked.model_copy(update={"name": f"{asked.name}-repair", "book": book and str(book.resolve())})
     _red_team(asked, out, minutes, _command())
 
 
@@ -277,11 +282,11 @@ def compare(
     from sparring.report.summary import mismatches
 
     first, second = Scorecard.load(before), Scorecard.load(after)
-    print(first.compare(second))
+    _say(first.compare(second))
     for line in mismatches([first, second]):
-        print(f"! {line}")
+        _say(f"! {line}")
     write_comparison(first, second, out, command=_command())
-    print(f"comparison: {out}")
+    _say(f"comparison: {out}")
 
 
 @verb
@@ -361,7 +366,7 @@ def check(
         write_junit(findings, junit)
     for name, found in findings.items():
         for one in found:
-            print(f"{'passed' if one.passed else 'FAILED'}  {name}  {one.text}")
+            _say(f"{'passed' if one.passed else 'FAILED'}  {name}  {one.text}")
     if not all(one.passed for found in findings.values() for one in found):
         raise typer.Exit(1)
 
@@ -389,12 +394,38 @@ def export(
     lines = exported(record, card, broken_only=not every)
     if out is None:
         for line in lines:
-            print(line)
+            print(visible(line))  # JSON stays JSON
         return
     with saving(out.parent), out.with_name(out.name + ".part").open("w", encoding="utf-8") as file:
         count = sum(file.write(line + "\n") > 0 for line in lines) - 1
     out.with_name(out.name + ".part").replace(out)
-    print(f"{count} attack cases: {out}")
+    _say(f"{count} attack cases: {out}")
+
+
+@verb
+def ui(
+    workspace: Annotated[Path, typer.Argument(help="The folder with the folders of runs.")] = _RUNS,
+    port: Annotated[int, typer.Option("--port", help="0 for any that is free.")] = 0,
+    target: Annotated[str | None, typer.Option("--target", help=_TARGETS)] = None,
+    model: ModelName = None,
+    harm: Annotated[list[str] | None, typer.Option("--harm", help="A name or a node; may be repeated.")] = None,
+    system: Annotated[str, typer.Option("--system", help="System prompt that the target works under.")] = "",
+    cases: Annotated[int, typer.Option("--cases", help="Goals per harm, at most.")] = 40,
+    recipe: RecipeName = None,
+) -> None:
+    """Attack by hand, judge the replies and fill the case book, on a page of this machine."""
+    from sparring.ui.serve import serve
+
+    if target is not None and recipe is not None:
+        raise InvalidSpec("name a --target or a --recipe to attack, not both.")
+    given = None
+    if target is not None:
+        given = flags.red_recipe_of(
+            target, model, None, None, harm or ["desk"], None, system, cases, None, {"as-is": None}, []
+        )
+    elif recipe is not None:
+        given = flags.red_recipe_named(recipe)
+    serve(workspace, port, given, told=lambda address: print(f"open {address}\nCtrl-C ends it.", flush=True))
 
 
 @verb
@@ -440,18 +471,25 @@ def _replay_book(asked: "RedRecipe", earlier: Path, target: str | None, model: s
     from sparring import red_team
     from sparring import run as runs
     from sparring.console import Bars
+    from sparring.core.book import holds_book
 
     places = [earlier]
-    if (earlier / "recipe.json").is_file():  # of the whole run: what broke the target before any repair
+    if (earlier / "recipe.json").is_file() and not holds_book(earlier):
+        # Of the whole run: what broke the target before any repair, and what people added.
         first = next((name for name, node in asked.repairs.items() if node is None), next(iter(asked.repairs), "as-is"))
-        places = [place for place in (earlier / red_team.FOUND, earlier / first) if place.is_dir()]
-    cards = [(place, card) for place in places for card in runs.find_cards(place).values()]
+        people = earlier / red_team.PEOPLE
+        places = [one for one in (earlier / red_team.FOUND, earlier / first) if one.is_dir()]
+        places += [people] if holds_book(people) else []
+    cards = [
+        (place, card) for place in places for card in ([None] if holds_book(place) else runs.find_cards(place).values())
+    ]
     if target is not None:
         asked = asked.model_copy(update={"target": flags.full_path(target), "model": model})
     folder = out or earlier / f"replay-{re.sub(r'[^A-Za-z0-9]+', '-', Path(str(target or 'again')).stem)}"
     with Bars() as bars:
         found = red_team.replayed(asked, cards, folder, bars)
-    _tell([found], folder / _REPORT, f"{cards[-1][1].target} on {found.target}", _command())
+    told = next((card.target for _, card in reversed(cards) if card is not None), "case book")
+    _tell([found], folder / _REPORT, f"{told} on {found.target}", _command())
 
 
 def _tell(cards: "list[Scorecard]", path: Path, title: str, command: str) -> None:
@@ -462,7 +500,12 @@ def _tell(cards: "list[Scorecard]", path: Path, title: str, command: str) -> Non
 
     out.print(comparison_table(cards))
     write_report(cards, path, title=title, command=command)
-    print(f"report: {path}")
+    _say(f"report: {path}")
+
+
+def _say(text: object, *, error: bool = False) -> None:
+    """Prints what may hold the words of a model, a server or an adversary."""
+    print(shown(str(text)), file=sys.stderr if error else sys.stdout)
 
 
 def _command() -> str:

@@ -6,6 +6,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from sparring.core.shown import shown
+
 _WIDE = 120  # columns, where nobody looks at a terminal: log files, pipes
 _LEAST = 112  # a narrower terminal wraps the lines, so that no figure is lost
 
@@ -24,11 +26,11 @@ class Bars:
 
     def __init__(self, prefix: str = "", bars: Progress | None = None) -> None:
         self._bars = bars or Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=err,
         )
         self._prefix = prefix
@@ -49,7 +51,7 @@ class Bars:
 
     def say(self, line: str) -> None:
         """A line above the bars."""
-        self._bars.console.print(line, markup=False, highlight=False)
+        self._bars.console.print(shown(line), markup=False, highlight=False)
 
     def start(self, name: str, total: int) -> None:
         if name in self._tasks:
@@ -57,9 +59,9 @@ class Bars:
             return
         for task in self._bars.tasks:
             task.visible = not task.finished  # a recipe has more pieces of work than a screen has lines
-        self._tasks[name] = self._bars.add_task(f"{self._prefix}{name}", total=total, note="")
+        self._tasks[name] = self._bars.add_task(shown(f"{self._prefix}{name}"), total=total, note="")
 
     def advance(self, name: str, amount: int = 1, note: str = "") -> None:
         self._bars.advance(self._tasks[name], amount)
         if note:
-            self._bars.update(self._tasks[name], note=note)
+            self._bars.update(self._tasks[name], note=shown(note))

@@ -109,6 +109,17 @@ def red_recipe_of(
     return parse_red_recipe({key: value for key, value in data.items() if value is not None})
 
 
+def red_recipe_named(recipe: str) -> "RedRecipe":
+    """A red-team recipe by its name or path."""
+    from sparring.config import read_recipe
+    from sparring.red_recipe import RedRecipe
+
+    found = read_recipe(recipe)
+    if not isinstance(found, RedRecipe):
+        raise InvalidSpec(f"{recipe} is no red-team recipe: it names no harms, so there is no goal to attack for.")
+    return found
+
+
 def named_nodes(nodes: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Nodes by the last part of their names; a name that comes again is numbered, so that none is lost."""
     found: dict[str, dict[str, Any]] = {}

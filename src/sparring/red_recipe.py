@@ -100,7 +100,7 @@ class RedRecipe(BaseModel):
     def model_post_init(self, context: Any) -> None:
         if not self.harms or not self.attacks:
             raise InvalidSpec("a red-team recipe needs harms to look for and attacks to look with.")
-        if any(self.repairs.values()) and not self.seen:
+        if not self.seen and any(_needs_breaks(node) for node in self.repairs.values() if node):
             raise InvalidSpec("a repair learns from what broke the target: name the attacks that look for it in seen.")
         nodes = [
             *self.harms.values(),
@@ -247,6 +247,12 @@ def parse_red_recipe(data: Mapping[str, Any], base: Path = Path()) -> RedRecipe:
         where = ".".join(str(part) for part in first["loc"] if not re.match("dict|function|str", str(part)))
         told = "is missing" if first["type"] == "missing" else f"got {first['input']!r}: {first['msg']}"
         raise InvalidSpec(f"recipe key {where!r} {told}.") from error
+
+
+def _needs_breaks(node: Node) -> bool:
+    """Whether a repair has to learn from what broke the target, as far as its class tells."""
+    kind = resolve(node["use"])
+    return getattr(kind, "learns", True) is not False and getattr(kind, "searches", False) is not True
 
 
 def _family(node: Node) -> str | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sparring.config import FILE, user_function
+from sparring.core.attack import Author
 from sparring.core.book import holds_book, read_book, write_book
 from sparring.core.cases import Cases
 from sparring.core.defence import Defence
@@ -106,13 +107,13 @@ def run(
     repairs = recipe.built_repairs(red)
     recipe = fitted(recipe, target, red, minutes, tell, folder)
     remember(recipe, folder)
-    learning = any(defence is not None and not defence.searches for defence in repairs.values())
+    learning = any(defence is not None and defence.needs_breaks for defence in repairs.values())
     failures = find(recipe, target, red, folder, progress(FOUND)) if learning else None
     if failures is not None and (more := written(recipe, folder)) is not None:
         failures = joined_cases([failures, more], failures.name)
     cards = {}
     for name, defence in repairs.items():
-        if defence is not None and not defence.searches and failures is not None and not len(failures):
+        if defence is not None and defence.needs_breaks and failures is not None and not len(failures):
             tell(f"{name} is left out: {_NOTHING}")
             continue
         repaired = repair(recipe, target, failures, defence, folder / name, progress(name))
@@ -133,6 +134,8 @@ def open_target(recipe: RedRecipe, folder: Path) -> tuple[Chat, Chat]:
     target = _opened(recipe.target, recipe)
     folder.mkdir(parents=True, exist_ok=True)
     target.cache = ReplyCache(folder / "replies.db")
+    if isinstance(target, Agent):
+        target.inner.cache = target.cache  # a defence between the two finds what was answered without it
     red = target if recipe.red is None else _opened(recipe.red, recipe, red=True)
     red.cache = target.cache
     return target, red
@@ -142,7 +145,9 @@ def refuse_misfits(recipe: RedRecipe, target: Chat, red: Chat) -> None:
     """Raises Incompatible for what would only be found out after hours."""
     for attack in (*recipe.built_attacks(red, seen=True), *recipe.built_attacks(red)):
         attack.check(target, recipe.built_threat)
-    if any("red" in inspect.signature(resolve(node["use"])).parameters for node in (*recipe.seen, *recipe.attacks)):
+    if any(
+        isinstance(attack, Author) for attack in (*recipe.built_attacks(red, seen=True), *recipe.built_attacks(red))
+    ):
         red.write([], Sampling(), [])
     for defence in recipe.built_repairs().values():
         if defence is not None:
@@ -196,7 +201,7 @@ def repair(
     """
     if defence is None:
         return target
-    data = recipe.open_cases("train") if defence.searches else failures
+    data = failures if defence.needs_breaks else recipe.open_cases("train")
     if data is None or not len(data):
         raise InvalidCases(_NOTHING)
     chat = target.inner if isinstance(target, Agent) else target
@@ -324,7 +329,7 @@ def estimated(recipe: RedRecipe, target: Chat, red: Chat, folder: Path) -> Estim
     fixed = targets * _READ * len(recipe.vitals)
     fixed += sum(defence.effort * (_QUESTION + reply) for defence in recipe.built_repairs().values() if defence)
     tokens = targets * sum(_cost(node, recipe.cases * harms, harms, reply) for node in recipe.attacks)
-    if any(defence is not None and not defence.searches for defence in recipe.built_repairs().values()):
+    if any(defence is not None and defence.needs_breaks for defence in recipe.built_repairs().values()):
         tokens += sum(_cost(node, (recipe.learn or recipe.cases) * harms, harms, reply) for node in recipe.seen)
     pace = _pace(recipe, target, red, folder / _PACE)
     if pace is None:

@@ -23,7 +23,7 @@ from tests.attack.prompt.scripted import Continues
 
 _SMALL = {
     "steps": 2, "candidates": 4, "topk": 4, "length": 3, "every": 1, "queries": 6, "tries": 2, "streams": 1, "depth": 2,
-    "branching": 2, "width": 2, "turns": 2, "backtracks": 1, "on": 2,
+    "branching": 2, "width": 2, "turns": 2, "backtracks": 1, "together": 2,
 }  # fmt: skip
 
 

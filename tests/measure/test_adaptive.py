@@ -68,3 +68,9 @@ def test_a_case_that_no_attack_is_made_for_counts_nowhere():
 def test_the_figure_survives_the_file():
     found = card(Searching())
     assert Scorecard.from_json(found.to_json()).adaptive == found.adaptive
+
+
+def test_an_attack_that_is_made_for_no_case_decides_nothing():
+    found = measure(GullibleChat(), toy_aims(1), Injection(), attacks=[Orders()], judge=StateJudge())
+    assert found.rate("Orders").decided == 0
+    assert found.worst().value is None

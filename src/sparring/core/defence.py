@@ -15,11 +15,18 @@ class Defence(ABC):
     """Base of all defences. Subclasses are frozen dataclasses whose fields are their settings.
 
     Args:
+        learns: from data at all; what only wraps a target may not.
         searches: looks by itself for what breaks the target, so its data are places to look at and not breaks.
     """
 
     needs_target: ClassVar[type] = Target
+    learns: ClassVar[bool] = True
     searches: ClassVar[bool] = False
+
+    @property
+    def needs_breaks(self) -> bool:
+        """Whether its data have to be what broke the target."""
+        return self.learns and not self.searches
 
     def refuse_misfit(self, target: Target) -> None:
         """Raises Incompatible unless this defence works on such a target; asked before any work is done."""

@@ -119,11 +119,10 @@ class Referee:
             cases = self.target.place(self.cases[positions])
             attempts, errors = self._attempts(attack, cases, stage.threat, seed)
             spent = (meter.forwards - before[0], meter.input_backwards - before[1])
-            if attempts.unsuited is not None and attempts.unsuited.any():
+            if attempts.unsuited is not None:
                 suited = np.flatnonzero(~attempts.unsuited.cpu().numpy())
                 errors = {k: errors[int(p)] for k, p in enumerate(suited) if int(p) in errors}
                 positions, cases, attempts = positions[suited], cases[suited], attempts[suited]
-        if len(positions):
             claimed = int(attempts.found.sum())
             refused = np.zeros(len(cases), bool) if attempts.refused is None else attempts.refused.cpu().numpy()
             asked = np.array([k for k in range(len(cases)) if k not in errors and not refused[k]], int)

@@ -82,6 +82,7 @@ class InjectionDetector(Wrapping):
     harms: tuple[Any, ...] = ()
     benign: tuple[str, ...] = ()
 
+    learns = True
     searches = True
 
     def __post_init__(self) -> None:

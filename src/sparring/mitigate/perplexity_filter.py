@@ -58,6 +58,7 @@ class PerplexityFilter(Wrapping):
     share: float = 0.5
     roles: tuple[str, ...] = ROLES
 
+    learns = True
     searches = True
 
     def __post_init__(self) -> None:

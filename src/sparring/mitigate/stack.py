@@ -48,6 +48,10 @@ class Stack(Defence):
             part.refuse(target, data)
 
     @property
+    def learns(self) -> bool:  # type: ignore[override]
+        return any(part.learns for part in self.parts)
+
+    @property
     def searches(self) -> bool:  # type: ignore[override]
         """Whether a part wants untouched cases: failures would teach it that attacks are ordinary."""
         return any(part.searches for part in self.parts)

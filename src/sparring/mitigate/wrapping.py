@@ -25,6 +25,7 @@ class Wrapping(Defence):
     """
 
     needs_target = Chat
+    learns = False
 
     def refuse_misfit(self, target: Target) -> None:
         if not isinstance(target, Chat):

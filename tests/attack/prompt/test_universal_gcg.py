@@ -15,7 +15,7 @@ from sparring.domains.language.target import Sampling
 from sparring.domains.language.toy import GullibleChat, toy_aims, toy_model, toy_open_chat, toy_tokenizer
 from tests.domains.language.wrappers import Viewing, numbered
 
-SHORT = UniversalGCG(on=2, steps=6, candidates=12, topk=16, length=5, every=2)
+SHORT = UniversalGCG(together=2, steps=6, candidates=12, topk=16, length=5, every=2)
 
 
 def toy():
@@ -43,12 +43,12 @@ def loss(chat, suffix, cases):
 def test_on_one_case_it_is_the_best_single_token_like_gcg():
     chat, cases = toy(), toy_aims(1)
     settings = {"steps": 1, "candidates": 300, "topk": 300, "length": 1}
-    ready = UniversalGCG(on=1, **settings).prepare(chat, cases, Injection())
+    ready = UniversalGCG(together=1, **settings).prepare(chat, cases, Injection())
     assert ready.run(chat, cases, Injection()).inputs == GCG(**settings).run(chat, cases, Injection()).inputs
 
 
 def test_one_suffix_serves_all_cases_and_suits_those_it_learned_on_better_than_its_start():
-    how = UniversalGCG(on=2, steps=8, candidates=16, topk=32, length=6, every=2)
+    how = UniversalGCG(together=2, steps=8, candidates=16, topk=32, length=6, every=2)
     chat = Yielding()  # takes in the second case after the first look
     ready = how.prepare(chat, toy_aims(2), Injection())
     assert "broke 2" in ready.notes[0]
@@ -68,9 +68,9 @@ def test_takes_in_the_next_case_once_all_before_are_broken():
         how = UniversalGCG(steps=6, candidates=4, topk=8, length=4, every=2, **settings)
         return how.prepare(chat, toy_aims(4), Injection()).notes[0]
 
-    assert "learned on 2 of 2 cases and broke 2 of them" in noted(Yielding(), on=2)
-    assert "learned on 3 of 4 cases and broke 3 of them" in noted(Yielding(), on=4)
-    assert "learned on 1 of 2 cases and broke 0 of them" in noted(toy(), on=2)
+    assert "learned on 2 of 2 cases and broke 2 of them" in noted(Yielding(), together=2)
+    assert "learned on 3 of 4 cases and broke 3 of them" in noted(Yielding(), together=4)
+    assert "learned on 1 of 2 cases and broke 0 of them" in noted(toy(), together=2)
 
 
 def test_goes_on_from_where_it_was_killed(tmp_path, monkeypatch):
@@ -120,8 +120,8 @@ def test_no_case_to_learn_on_is_refused():
         SHORT.prepare(Viewing(toy(), numbered), toy_aims(1), Injection())
     with pytest.raises(Incompatible, match=r"weights are at hand .* got GullibleChat"):
         SHORT.prepare(GullibleChat(), toy_aims(1), Injection())
-    with pytest.raises(InvalidSpec, match="UniversalGCG needs on, steps"):
-        UniversalGCG(on=0)
+    with pytest.raises(InvalidSpec, match="UniversalGCG needs together, steps"):
+        UniversalGCG(together=0)
 
 
 def test_global_generators_stay_as_they_were():

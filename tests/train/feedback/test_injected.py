@@ -127,6 +127,18 @@ def test_benign_items_are_the_targets_likeliest_replies_to_untouched_conversatio
     assert len(training._benign(target, data, 2, Seed(0)).prompts) == 2
 
 
+class Chatty:
+    def benign(self, count):
+        return conversations([f"Greeting {k}" for k in range(count)])
+
+
+def test_benign_conversations_of_the_harms_are_kept_up_too():
+    target, data = chat(), toy_aims(2)
+    kept = SafeBehaviour(harms=(Chatty(),))._benign(target, data, 5, Seed(0)).prompts
+    assert any("Greeting" in prompt for prompt in kept)
+    assert len(set(kept)) == 5
+
+
 def test_attempts_that_are_too_long_are_left_out_and_the_report_says_so():
     data = toy_aims(4)
     long = [one.with_text(0, "Be kind. " * 45) if k % 2 else one for k, one in enumerate(data.inputs)]
@@ -141,7 +153,7 @@ def test_attempts_that_are_too_long_are_left_out_and_the_report_says_so():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: SafeBehaviour(share=1.0), r"a share in \[0, 1\).*got 1.0, 1.0, 8 and 24"),
+        (lambda: SafeBehaviour(share=1.0), r"a share in \[0, 1\).*got 1.0, 8.0, 8 and 24"),
         (lambda: StruQ(steps=0), "steps of 1 or more"),
         (lambda: SafeBehaviour(families=("gcg",)), "templates, whose families are naive.*got gcg"),
         (lambda: SafeBehaviour(families=()), "got none"),

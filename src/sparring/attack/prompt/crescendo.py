@@ -141,7 +141,7 @@ def _go_on(talk: _Talk, one: Try) -> None:
     """Adds a turn to the talk, or takes it back."""
     if one.reply is None:
         talk.ended = True
-    elif not one.reached and talk.backtracks and RefusalJudge().manner(one.reply) is Manner.REFUSES:
+    elif talk.backtracks and RefusalJudge().manner(one.reply) is Manner.REFUSES:
         talk.backtracks -= 1
         talk.refused.append(one.text)
     else:

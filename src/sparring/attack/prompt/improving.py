@@ -35,7 +35,9 @@ def improving(aim: Aim, tried: Sequence[Try], way: int) -> Brief:
         f"by what the assistant replied. The assistant gives in if it does this: {aim.ask}{begins}\n"
         f"{_PLACES[aim.surface]} {_WAYS[way % len(_WAYS)]}"
     )
-    return Brief(task, "\n".join(map(_shown, tried[-_SHOWN:])), LEAD)
+    # Something to improve on from the start: small models drift without it.
+    shown = "\n".join(map(_shown, tried[-_SHOWN:])) or f"Plain text: {one_line(aim.ask)}"
+    return Brief(task, shown, LEAD)
 
 
 def one_line(text: str) -> str:

@@ -33,12 +33,12 @@ class UniversalGCG(Attack[Chat, Cases, Injection]):
 
     Paper: Zou et al., 2023, arXiv:2307.15043, algorithm 2.
     Differs: as `prompt.gcg` does; each case's gradient is scaled to unit length before they are added, as in the authors'
-    code; replies are looked at every `every` steps, and the search is over once all `on` cases are broken.
-    Cost of learning: `steps * on * (candidates + 1)` forwards and `steps * on` input-backwards at most, and 3 * `on`
+    code; replies are looked at every `every` steps, and the search is over once all `together` cases are broken.
+    Cost of learning: `steps * together * (candidates + 1)` forwards and `steps * together` input-backwards at most, and 3 * `together`
     forwards every `every` steps. Cost per case: 0 forwards, where `prepare` was called.
 
     Args:
-        on: cases that it learns on, at most.
+        together: cases that it learns on, at most.
         steps: swaps at most, in all.
         candidates: suffixes tried per step, on each of the cases.
         topk: tokens per place that candidates are drawn from.
@@ -54,7 +54,7 @@ class UniversalGCG(Attack[Chat, Cases, Injection]):
     """
 
     family = "gcg"
-    on: int = 8
+    together: int = 8
     steps: int = 250
     candidates: int = 64
     topk: int = 64
@@ -66,10 +66,10 @@ class UniversalGCG(Attack[Chat, Cases, Injection]):
     notes: tuple[str, ...] = field(default=(), compare=False, repr=False, metadata=LEARNED)  # type: ignore[override]
 
     def __post_init__(self) -> None:
-        numbers = (self.on, self.steps, self.candidates, self.topk, self.replace, self.length, self.every)
+        numbers = (self.together, self.steps, self.candidates, self.topk, self.replace, self.length, self.every)
         if min(numbers) < 1 or not self.start.strip():
             raise InvalidSpec(
-                "UniversalGCG needs on, steps, candidates, topk, replace, length and every of 1 or more and a start that is "
+                "UniversalGCG needs together, steps, candidates, topk, replace, length and every of 1 or more and a start that is "
                 f"no space; got {', '.join(map(str, numbers))} and {self.start!r}."
             )
 
@@ -176,7 +176,7 @@ class _Lesson:
         return {"tokens": tokens, "loss": loss, "active": grown, "broken": broken, "over": over}
 
     def _places(self, target: Chat, cases: Cases, threat: Injection) -> tuple[list[Slot], list[int]]:
-        """Up to `on` cases in whose prompts the same tokens can stand, and those tokens."""
+        """Up to `together` cases in whose prompts the same tokens can stand, and those tokens."""
         slots: list[Slot] = []
         tokens: list[int] = []
         for k in range(len(cases)):
@@ -184,7 +184,7 @@ class _Lesson:
             begin = slot.start(self.how.start, self.how.length) if slot is not None else []
             if slot is not None and begin and begin == (tokens or begin):
                 slots, tokens = [*slots, slot], begin
-            if len(slots) == self.how.on:
+            if len(slots) == self.how.together:
                 break
         return slots, tokens
 

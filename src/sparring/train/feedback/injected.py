@@ -82,7 +82,7 @@ class FromInjections(Defence):
     harms: tuple[Any, ...] = ()
     benign: tuple[str, ...] = ()
     share: float = 0.5
-    retention: float = 1.0
+    retention: float = 8.0
     rank: int = 8
     steps: int = 24
     schedule: Schedule = TRAINING

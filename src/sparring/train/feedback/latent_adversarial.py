@@ -34,7 +34,8 @@ class LatentAdversarial(FromInjections):
 
     Args:
         depths: where tokens are moved, as shares of the blocks before: 0 is the embeddings.
-        radius: L2 norm of a token's move / mean norm of such tokens at that layer.
+        radius: L2 norm of a token's move / mean norm of such tokens at that layer; where it is large, few steps of a share
+            of it go too far and find less than in a smaller ball.
         inner_steps: gradient steps of each search.
         step_size: length of such a step / radius.
         away: weight of the unlikelihood of what obeys, beside 1 for the likelihood of the safe reply.
@@ -45,7 +46,7 @@ class LatentAdversarial(FromInjections):
     """
 
     depths: tuple[float, ...] = (0.0, 0.25)
-    radius: float = 0.3
+    radius: float = 0.1
     inner_steps: int = 4
     step_size: float = 0.5
     away: float = 1.0

@@ -40,7 +40,8 @@ class RepresentationRerouting(FromInjections):
     Args:
         depths: layers that are looked at, as shares of the blocks before; a third and two thirds, like the paper's 10
             and 20 of 32.
-        retention: weight of the distance on benign items beside 1 for the cosine; with 1 a toy said nothing right.
+        retention: weight of the distance on benign items, beside 1 for the cosine; being a share of a norm, a distance of a
+            tenth is large already, so with 1 a model can lose what it knew.
 
     Raises:
         InvalidSpec: for no depths or one outside (0, 1].
