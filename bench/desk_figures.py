@@ -46,9 +46,7 @@ def share(rate: Rate) -> str:
 def defence_row(name: str, card: Scorecard, held: list[str]) -> list[str]:
     vitals = {one.name: one for one in card.vitals}
     step = card.lineage[-1] if card.lineage else None
-    told = [
-        f"{100 * vitals[key].value:.0f} %" if key in vitals else "-" for key in ("benign success", "over-refusal")
-    ]
+    told = [f"{100 * vitals[key].value:.0f} %" if key in vitals else "-" for key in ("benign success", "over-refusal")]
     tokens = vitals.get("tokens per errand")
     return [
         name, share(on_average(card, held)), share(card.worst(held_out=True)), share(card.adaptive), *told,

@@ -44,7 +44,12 @@ def _family_pages(figures: dict[str, Any]) -> dict[str, str]:
         measured = figures.get(f"family {family}")
         lines = [f"# {family}", "", ideas[family], "", f"`{{use: prompt.template, family: {family}}}` in recipes.", ""]
         lines += ["## Reference numbers", "", *(_figures(measured) if measured else ["None measured yet."])]
-        lines += ["", "## Templates", "", "All wordings are our own; the idea is the source's. Slots are filled in for each case."]
+        lines += [
+            "",
+            "## Templates",
+            "",
+            "All wordings are our own; the idea is the source's. Slots are filled in for each case.",
+        ]
         for row in rows(family):
             lines += ["", f"**{row.name}** ({row.source})", "", "```text", row.text.replace("```", "` ` `"), "```"]
         found[f"families/{family}.md"] = "\n".join(lines) + "\n"
