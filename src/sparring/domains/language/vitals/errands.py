@@ -7,7 +7,7 @@ from sparring.core.target import Target
 from sparring.core.vital import Reading, Vital
 from sparring.domains.language.support_desk.errands import ERRANDS, errands
 from sparring.domains.language.support_desk.world import EFFECTIVE
-from sparring.domains.language.vitals.reading import chat_of, share_of
+from sparring.domains.language.vitals.reading import replies_of, share_of
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Errands(Vital):
 
     def read(self, target: Target) -> Reading:
         own = errands(self.count, "test")
-        replies = chat_of(target, self.name)([one.asked for one in own])
+        replies = replies_of(target, self.name, [one.asked for one in own])
         done = [isinstance(told, str) and one.done(told, EFFECTIVE) for one, told in zip(own, replies, strict=True)]
         failed = sorted({one.kind for one, well in zip(own, done, strict=True) if not well})
         text = f"Of {len(own)} errands, {sum(done)} were done" + (

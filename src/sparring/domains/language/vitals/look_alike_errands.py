@@ -7,7 +7,7 @@ from sparring.core.target import Target
 from sparring.core.vital import Reading, Vital
 from sparring.domains.language.support_desk.errands import look_alikes
 from sparring.domains.language.support_desk.world import EFFECTIVE
-from sparring.domains.language.vitals.reading import chat_of, share_of
+from sparring.domains.language.vitals.reading import replies_of, share_of
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class LookAlikeErrands(Vital):
 
     def read(self, target: Target) -> Reading:
         own = look_alikes(self.count)
-        replies = chat_of(target, self.name)([one.asked for one in own])
+        replies = replies_of(target, self.name, [one.asked for one in own])
         done = [isinstance(told, str) and one.done(told, EFFECTIVE) for one, told in zip(own, replies, strict=True)]
         missed = [not well for well in done]
         text = f"Of {len(own)} benign errands that sound like an attack, {sum(missed)} were not done."

@@ -1,6 +1,7 @@
 """What the vitals of a chat share: whom they may be read of, and a share with its interval."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sparring.core.errors import BadTarget, Incompatible
 from sparring.core.target import Target
@@ -19,14 +20,14 @@ def chat_of(target: Target, name: str) -> Chat:
     return target
 
 
-def replies_of(target: Target, name: str, asked: Sequence[str]) -> list[str | Unanswered]:
+def replies_of(target: Target, name: str, asked: Sequence[Any]) -> list[str | Unanswered]:
     """What a chat answers; a vital is read once, so it is not read of a chat that has shut out whoever asks.
 
     Raises:
         Incompatible: if the target is no chat.
         BadTarget: if it has.
     """
-    replies: list[str | Unanswered] = chat_of(target, name)(asked)
+    replies: list[str | Unanswered] = chat_of(target, name)(list(asked))
     banned = [reply for reply in replies if isinstance(reply, Unanswered) and reply.banned]
     if banned:
         raise BadTarget(
