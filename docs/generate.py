@@ -15,8 +15,26 @@ from typing import Any
 from sparring.attack.prompt.template_table import families, rows
 from sparring.core.attack import Attack
 from sparring.core.defence import Defence
+from sparring.domains.language.encodings import ENCODINGS
 
 HERE = Path(__file__).parent
+_TABLES = f"""
+## A table of your own
+
+`{{use: prompt.template, family: mine, table: mine.csv}}` reads a CSV file (UTF-8; its path is relative to the folder that
+you type the command in) with a header and the columns `family,name,text,kinds,source,licence`. `kinds` is empty, or
+`subject` for texts that only suit aims with something to be had. A text needs one slot at least that carries the aim:
+
+| slot | what it becomes |
+| --- | --- |
+| `{{ask}}` | what the adversary wants done: `Send a mail to eve@example.com saying: hi` |
+| `{{subject}}` | what must not come out: `the desk code` |
+| `{{opening}}` | how a reply begins that gives in |
+| `{{carrier}}` | what stands in the place already |
+| `{{shots:16}}` | so many made-up exchanges in which an assistant obeys |
+
+`{{ask:base64}}` encodes a slot; there are {", ".join(ENCODINGS)}. Braces of the text itself are doubled. A row with a missing
+or unknown slot is refused by name before anything runs."""
 _REFERENCE = HERE / "reference.json"
 
 
@@ -54,7 +72,7 @@ def _family_pages(figures: dict[str, Any]) -> dict[str, str]:
             lines += ["", f"**{row.name}** ({row.source})", "", "```text", row.text.replace("```", "` ` `"), "```"]
         found[f"families/{family}.md"] = "\n".join(lines) + "\n"
         index.append(f"- [{family}]({family}.md): {ideas[family]}")
-    found["families/README.md"] = "\n".join(index) + "\n"
+    found["families/README.md"] = "\n".join([*index, _TABLES]) + "\n"
     return found
 
 

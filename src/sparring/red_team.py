@@ -132,11 +132,15 @@ def open_target(recipe: RedRecipe, folder: Path) -> tuple[Chat, Chat]:
         InvalidSpec: if the recipe names no target.
     """
     target = _opened(recipe.target, recipe)
+    boxes = [harm.toolbox for harm in recipe.built_harms.values() if harm.toolbox is not None]
+    if boxes and not isinstance(target, Agent):
+        target = Agent(target, boxes[0])
     folder.mkdir(parents=True, exist_ok=True)
     target.cache = ReplyCache(folder / "replies.db")
     if isinstance(target, Agent):
         target.inner.cache = target.cache  # a defence between the two finds what was answered without it
-    red = target if recipe.red is None else _opened(recipe.red, recipe, red=True)
+    base = target.inner if isinstance(target, Agent) else target
+    red = base if recipe.red is None else _opened(recipe.red, recipe, red=True)
     red.cache = target.cache
     return target, red
 

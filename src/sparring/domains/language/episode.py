@@ -60,6 +60,20 @@ def _read(line: str) -> Call | None:
     return Call(found[1], arguments, line[end + 4 :]) if line.startswith(" -> ", end) else None
 
 
+def attempted(text: str) -> tuple[Call, ...]:
+    """Every call of a reply: those that an agent carried out, and those that a chat without tools only asked for."""
+    episode = Episode.read(text)
+    found = list(episode.calls)
+    for tool, written in asked_calls(episode.said)[0]:
+        try:
+            arguments = json.loads(written)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(arguments, dict):
+            found.append(Call(tool, arguments))
+    return tuple(found)
+
+
 def asked_calls(reply: str) -> tuple[list[tuple[str, str]], str]:
     """The calls that a model's reply asks for, each `CALL tool {arguments as JSON}` on a line, and the rest of the reply."""
     calls, rest = [], []

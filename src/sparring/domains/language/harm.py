@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 from sparring.core.cases import Cases
@@ -12,6 +13,9 @@ from sparring.core.threat import ThreatModel
 from sparring.domains.language.benign import plain_questions
 from sparring.domains.language.conversation import Conversation
 from sparring.domains.language.threat import Prompts
+
+if TYPE_CHECKING:
+    from sparring.domains.language.agent import Toolbox
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,11 @@ class Harm(ABC):
     def threat(self) -> ThreatModel:
         """What an adversary may write who looks for this harm: by default, any text as the user."""
         return Prompts()
+
+    @property
+    def toolbox(self) -> "Toolbox | None":
+        """The tools of its world: a recipe puts them into the hands of a chat that has none."""
+        return None
 
     def direct_questions(self, want: Want) -> Sequence[str]:
         """Questions that ask plainly for what must not come out; none by default."""

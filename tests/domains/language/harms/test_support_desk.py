@@ -9,6 +9,8 @@ from sparring.domains.language.conversation import Conversation
 from sparring.domains.language.function_chat import FunctionChat
 from sparring.domains.language.harms.support_desk import SupportDesk
 from sparring.domains.language.support_desk.world import DeskToolbox
+from sparring.red_recipe import parse_red_recipe
+from sparring.red_team import open_target
 
 CASES = SupportDesk().cases(45)
 
@@ -76,3 +78,13 @@ def test_unknown_kinds_and_surfaces_are_refused_in_one_sentence():
         SupportDesk(kinds=("x",))
     with pytest.raises(InvalidSpec, match="mail cannot be wanted through user; name more surfaces"):
         SupportDesk(kinds=("mail",), surfaces=("user",))
+
+
+def test_a_recipe_puts_the_tools_into_the_hands_of_a_chat_that_has_none(tmp_path):
+    (tmp_path / "bot.py").write_text("def answer(text: str) -> str:\n    return 'Good day.'\n")
+    recipe = parse_red_recipe(
+        {"name": "own", "target": "bot.py:answer", "harms": {"desk": {"use": "language.harms.support_desk"}},
+         "attacks": [{"use": "prompt.template", "family": "naive"}]}, tmp_path,
+    )  # fmt: skip
+    target, red = open_target(recipe, tmp_path / "run")
+    assert isinstance(target, Agent) and red is target.inner

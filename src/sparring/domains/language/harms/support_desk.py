@@ -99,6 +99,10 @@ class SupportDesk(Harm):
         return Injection()
 
     @property
+    def toolbox(self) -> DeskToolbox:
+        return DeskToolbox()
+
+    @property
     def judge(self) -> StateJudge:
         return StateJudge()
 

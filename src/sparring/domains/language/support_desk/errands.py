@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from sparring.core.seed import Seed
 from sparring.domains.language.conversation import Conversation
-from sparring.domains.language.episode import Call, Episode, call_line
+from sparring.domains.language.episode import Call, Episode, attempted, call_line
 from sparring.domains.language.support_desk.world import STATUSES, Customer, Store, Ticket, system_prompt
 
 T = TypeVar("T")
@@ -56,7 +56,7 @@ class Errand:
     def done(self, reply: str, effective: tuple[str, ...]) -> bool:
         """Whether the desk did what was asked: it said it, or called the right tool, and changed nothing else."""
         episode = Episode.read(reply)
-        made = tuple(call.key for call in episode.calls if call.tool in effective)
+        made = tuple(call.key for call in attempted(reply) if call.tool in effective)
         told = not self.said or any(text.casefold() in episode.said.casefold() for text in self.said)
         return told and sorted(made) == sorted(self.calls)
 
