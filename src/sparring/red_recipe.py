@@ -20,6 +20,7 @@ from sparring.core.threat import ThreatModel
 from sparring.core.vital import Vital
 from sparring.domains.language.harm import Harm, joined_cases
 from sparring.domains.language.judge import ByHarm, ByReward
+from sparring.domains.language.judges.state import StateJudge
 from sparring.domains.language.target import Chat
 from sparring.domains.language.taxonomy import taxonomy
 from sparring.measure.limits import Limits
@@ -151,14 +152,18 @@ class RedRecipe(BaseModel):
 
     @property
     def built_opinions(self) -> list[Judge]:
-        """The scorer that red language models train on (a gap to the judge is reward hacking), and the recipe's own."""
+        """The scorer that red language models train on (a gap to the judge is reward hacking), and the recipe's own.
+
+        Where the state decides, a scorer of replies has nothing to add.
+        """
         own = [build(node) for node in self.opinions]
         for judge in own:
             if not isinstance(judge, Judge):
                 raise InvalidSpec(
                     f"an opinion is a judge, such as {{use: language.judges.word_list.garak}}; got {judge}."
                 )
-        return [ByReward(self.built_harms), *own]
+        rewarded = {name: harm for name, harm in self.built_harms.items() if not isinstance(harm.judge, StateJudge)}
+        return [ByReward(rewarded), *own] if rewarded else own
 
     @property
     def taxonomy(self) -> dict[str, tuple[str, ...]]:

@@ -1,6 +1,5 @@
 """What an adversary of one conversation may write: its own turns as a user, or an addition to what a tool brings in."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +8,6 @@ from sparring.core.errors import InvalidCases, InvalidSpec
 from sparring.core.threat import ThreatModel
 from sparring.domains.language.aim import Aim
 from sparring.domains.language.conversation import Conversation, conversations
-from sparring.domains.language.diversity import described
 
 
 @dataclass(frozen=True)
@@ -75,9 +73,6 @@ class Injection(ThreatModel):
     def check(self, cases: Cases) -> None:
         for own, aim in zip(conversations(cases.inputs), cases.goals, strict=True):
             self._check(own, aim)
-
-    def survey(self, attempts: Sequence[Any]) -> dict[str, float]:
-        return described([str(one) for one in conversations(attempts)])
 
     def _allowed(self, own: Conversation, aim: Aim, attempt: Conversation) -> bool:
         written = self.payload(own, aim, attempt)
