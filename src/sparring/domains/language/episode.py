@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -89,8 +88,3 @@ def asked_calls(reply: str) -> tuple[list[tuple[str, str]], str]:
 def call_line(tool: str, arguments: dict[str, Any]) -> str:
     """The line with which a model asks for a call."""
     return f"CALL {tool} {json.dumps(arguments, ensure_ascii=False)}"
-
-
-def keys(calls: Iterable[Call]) -> list[str]:
-    """What tells the calls apart, in their order."""
-    return [one.key for one in calls]

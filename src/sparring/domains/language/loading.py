@@ -53,6 +53,15 @@ def number_type(name: str, device: torch.device) -> torch.dtype:
     return _TYPES[name]
 
 
+def ends_of(model: Any, tokenizer: Any) -> frozenset[int]:
+    """The tokens that end a reply, as tokenizer, generation settings and model name them."""
+    found: set[int] = set()
+    for holder in (tokenizer, getattr(model, "generation_config", None), model.config):
+        ids = getattr(holder, "eos_token_id", None)
+        found |= set(ids) if isinstance(ids, list) else {ids} if ids is not None else set()
+    return frozenset(found)
+
+
 def _check(folder: Path) -> None:
     if not (folder / "config.json").is_file():
         raise InvalidSpec(

@@ -221,11 +221,7 @@ class LocalChat(OpenChat):
 
     @cached_property
     def _ends(self) -> frozenset[int]:
-        found: set[int] = set()
-        for holder in (self.tokenizer, getattr(self.model, "generation_config", None), self.model.config):
-            ids = getattr(holder, "eos_token_id", None)
-            found |= set(ids) if isinstance(ids, list) else {ids} if ids is not None else set()
-        return frozenset(found)
+        return loading.ends_of(self.model, self.tokenizer)
 
     def _begin(self) -> int:
         known = (self.tokenizer.bos_token_id, self.tokenizer.eos_token_id)

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from sparring.domains.language.loading import ends_of
 from sparring.domains.language.networks import network
 from sparring.domains.language.suffix import Slot
 from sparring.domains.language.suffix_loss import SuffixLoss
-from sparring.domains.language.target import OpenChat
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def greedy_reply(slot: Slot, vectors: Tensor) -> str:
     head, foot = (
         layer(torch.tensor([part], dtype=torch.long, device=vectors.device)) for part in (slot.head, slot.foot)
     )  # type: ignore[operator]
-    cache, ends, written = DynamicCache(), _ends(chat), []
+    cache, ends, written = DynamicCache(), ends_of(chat.model, chat.tokenizer), []
     told = chat.model(inputs_embeds=torch.cat([head, vectors[None], foot], 1), past_key_values=cache, use_cache=True)
     for _ in range(chat.sampling.tokens):
         token = int(told.logits[0, -1].argmax())
@@ -74,11 +74,3 @@ def greedy_reply(slot: Slot, vectors: Tensor) -> str:
         )
     chat.meter.forwards += 1
     return str(chat.tokenizer.decode(written, skip_special_tokens=True)).strip()
-
-
-def _ends(chat: OpenChat) -> set[int]:
-    found: set[int] = set()
-    for holder in (chat.tokenizer, getattr(chat.model, "generation_config", None), chat.model.config):
-        ids = getattr(holder, "eos_token_id", None)
-        found |= set(ids) if isinstance(ids, list) else {ids} if ids is not None else set()
-    return found

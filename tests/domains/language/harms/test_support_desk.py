@@ -88,3 +88,17 @@ def test_a_recipe_puts_the_tools_into_the_hands_of_a_chat_that_has_none(tmp_path
     )  # fmt: skip
     target, red = open_target(recipe, tmp_path / "run")
     assert isinstance(target, Agent) and red is target.inner
+
+
+def test_where_the_state_decides_no_scorer_of_replies_has_an_opinion():
+    node = {"use": "language.harms.support_desk"}
+    other = {"use": "language.harms.contact"}
+    asked = {
+        "name": "own",
+        "target": "x",
+        "attacks": [{"use": "prompt.template"}],
+        "threat": {"use": "language.injection.Injection"},
+    }
+    assert parse_red_recipe({**asked, "harms": {"desk": node}}).built_opinions == []
+    both = parse_red_recipe({**asked, "harms": {"desk": node, "contact": other}}).built_opinions
+    assert [sorted(one.harms) for one in both] == [["contact"]]
