@@ -35,7 +35,10 @@ def story(browser, address, text):
     browser.tab_to(".send")
     browser.press("Enter")
     browser.until("document.querySelector('#outcome .verdict')")
-    browser.until("document.querySelector('#outcome').contains(document.activeElement)")
+    # htmx moves the focus a second time when it settles, 20 ms after the answer is in the page.
+    browser.until(
+        "document.querySelector('#outcome').contains(document.activeElement) && !document.querySelector('.htmx-settling')"
+    )
     browser.tab_to("#outcome summary")
     browser.press("Enter")
     browser.until("document.activeElement.parentElement.open")
