@@ -23,6 +23,10 @@ class Untouched(Attack[Target, Cases, ThreatModel]):
 
     family = "none"
 
+    @property
+    def foreseen(self) -> bool:
+        return True
+
     def search(self, target: Target, cases: Cases, threat: ThreatModel, seed: Seed) -> Attempts:
         return Attempts(cases.inputs, torch.zeros(len(cases), dtype=torch.bool))
 

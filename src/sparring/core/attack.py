@@ -101,6 +101,11 @@ class Attack(ABC, Generic[T, C, H]):
         return ()
 
     @property
+    def foreseen(self) -> bool:
+        """Whether its attempts are the same whatever the target answers, so that they can be asked before their turn."""
+        return False
+
+    @property
     def learns(self) -> bool:
         """Whether `prepare` does anything."""
         return type(self).prepare is not Attack.prepare

@@ -164,6 +164,7 @@ class Campaign:
         store.reopen(run, CODE[Outcome.BANNED], referee.batch)
         self._answers()
         vitals = [self._reading(number, vital) for number, vital in enumerate(self.vitals)]
+        referee.ask_ahead(self.plan.stages)
         for stage in self.plan.stages:
             referee.bout(stage)
         masking = self._masking()

@@ -1,7 +1,7 @@
 """The referee: runs one bout, block by block: attempts, answers, admission, grades, and all of it on record."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ from sparring.measure.text import as_text
 from sparring.measure.transcript import lines_of
 
 BROKEN, HELD = CODE[Outcome.BROKEN], CODE[Outcome.HELD]
+_AHEAD = "asking ahead"  # as progress calls it
 _EXHIBITS = 4  # broken cases shown per attack
 _LEARN = 1000  # cases that an attack may learn from, where the caller names none
 _SURVEYED = 10_000  # attempts that are looked at together
@@ -66,6 +67,34 @@ class Referee:
         else:
             self._begin(label, size, blocks)
         self._survey(stage)
+
+    def ask_ahead(self, stages: Sequence[Stage]) -> None:
+        """Asks a target that remembers its replies all that these bouts will ask whatever it says, in full batches.
+
+        Nothing is graded here: what fails, and what is wrong with the target, its own bout finds.
+        """
+        waiting = [one for one in stages if one.attack.foreseen and not self.store.done(self.run, one.bout.label)]
+        if getattr(self.target, "cache", None) is None or len(waiting) < 2:
+            return
+        wanted: list[Any] = []
+        for stage in waiting:
+            for block in self.cases.blocks(self.batch):
+                cases = self.target.place(block)
+                attempts, errors = self._attempts(
+                    stage.attack, cases, stage.threat, self.seed.child(stage.attack.name)
+                )
+                masks = [mask for mask in (attempts.refused, attempts.unsuited) if mask is not None]
+                wanted += [
+                    attempts.inputs[k] for k in range(len(cases)) if k not in errors and not any(m[k] for m in masks)
+                ]
+        self.progress.start(_AHEAD, len(wanted))
+        for start in range(0, len(wanted), self.batch):
+            part = wanted[start : start + self.batch]
+            try:
+                self.target.respond(part)
+            except Exception:
+                return
+            self.progress.advance(_AHEAD, len(part))
 
     def outcomes(self, label: str) -> np.ndarray:
         """Int8, shape (case,): what is on record for a bout."""

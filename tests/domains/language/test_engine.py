@@ -129,6 +129,29 @@ def test_what_all_prompts_begin_with_is_read_once(monkeypatch):
     assert asked == [5, 4]
 
 
+def test_what_some_prompts_begin_with_is_read_once_for_them(monkeypatch):
+    beginnings = [[257, 9, *[(k * j) % 250 for j in range(60)]] for k in (3, 5, 7)]
+    prompts = [[*beginnings[k % 3], *[k + j for j in range(1 + k % 4)]] for k in range(12)] + [[257, 9, 4], [257, 9, 5]]
+    model = toy_model()
+    apart = written(model, prompts, seats=64, ends=frozenset())
+    monkeypatch.setattr(engine, "_WORTH", 10**9)
+    assert written(model, prompts, seats=64, ends=frozenset()) == apart
+    monkeypatch.setattr(engine, "_WORTH", 64)
+    for seats in (3, 5):  # a group that is cut in two by the seats
+        assert written(model, prompts, seats=seats, ends=frozenset()) == apart
+    asked = []
+    network = engine.network(model)
+    last = network.last
+    monkeypatch.setattr(
+        network, "last", lambda tokens, seats, span: asked.append(tokens.shape) or last(tokens, seats, span)
+    )
+    written(model, prompts, Sampling(tokens=1), seats=64)
+    # Three beginnings, the last two tokens of which nobody else has; then their rows; then the two that are alone.
+    read = sorted(rows * width for rows, width in asked)
+    assert sum(read) < 3 * 60 + 12 * 4 + 2 * 2 + 3 * 2
+    assert len(asked) == 7
+
+
 def test_a_text_is_handed_on_as_soon_as_it_is_done():
     arriving = engine.written(
         toy_model(), PROMPTS, GREEDY, numbers(PROMPTS), ends=frozenset(), stops=lambda tokens: len(tokens) > 2, seats=5
@@ -140,3 +163,14 @@ def test_a_text_is_handed_on_as_soon_as_it_is_done():
 
 def test_nothing_to_write_is_an_empty_list():
     assert written(toy_model(), []) == []
+
+
+def test_weights_that_have_changed_are_read_again():
+    model = toy_model()
+    first = networks.network(model)
+    assert networks.network(model) is first
+    before = written(model)
+    with torch.no_grad():
+        model.model.layers[0].mlp.down_proj.weight.add_(0.5)
+    assert networks.network(model) is not first
+    assert written(model) == [generated(model, prompt) for prompt in PROMPTS] != before

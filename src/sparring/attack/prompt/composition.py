@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -76,10 +77,14 @@ class Space:
 
     templates: tuple[Row, ...]
 
-    @property
-    def singles(self) -> list[Composition]:
-        """Every template on its own."""
-        return [Composition(row) for row in self.templates]
+    def singles(self, seed: Seed) -> list[Composition]:
+        """Every template on its own, in a random order in which families take turns, so that any first few hold many."""
+        order = seed.numpy().permutation(len(self.templates)).tolist()
+        families: dict[str, list[Composition]] = {}
+        for k in order:
+            families.setdefault(self.templates[k].family, []).append(Composition(self.templates[k]))
+        turns = zip_longest(*families.values())
+        return [one for turn in turns for one in turn if one is not None]
 
     @property
     def size(self) -> int:
@@ -89,9 +94,10 @@ class Space:
     def _frames(self) -> list[Row]:
         return [row for row in self.templates if "ask" in slots(row.text)]
 
-    def encodings_of(self, row: Row) -> list[Composition]:
-        """One template in every encoding, without a frame."""
-        return [Composition(row, name) for name in _WHOLE]
+    def like(self, row: Row) -> list[Composition]:
+        """The templates of its family, and itself in every encoding."""
+        family = [Composition(other) for other in self.templates if other.family == row.family]
+        return family + [Composition(row, name) for name in _WHOLE]
 
     def drawn(self, draw: np.random.Generator) -> Composition:
         """Any of them: encoded or not, framed or not, with equal chance."""

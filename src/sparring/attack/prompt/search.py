@@ -15,7 +15,8 @@ from sparring.domains.language.injection import Injection
 from sparring.domains.language.target import Chat
 
 _FIRST = 3  # one part in so many of the queries goes to the templates on their own
-_SECOND = 6  # one part in so many to the best of these in every encoding
+_SECOND = 6  # one part in so many to what is like the best of these
+_FEW = 2  # cases that a composition is tried on at first, at least: one case may be out of reach for all
 _LAST = 4  # and one part in so many to the finalists
 _PARENTS, _CHILDREN = 8, 32
 _DRAWS = 50  # of children, per child that is new, before the space counts as used up
@@ -48,7 +49,7 @@ class Search:
     def run(self) -> list[Composition]:
         """The compositions that were tried, the best first; each next one adds cases that those before it do not reach."""
         kinds = len({(group, aim.surface) for group, aim in zip(self._groups, self.cases.goals, strict=True)})
-        few = max(1, min(kinds, self.queries // (_FIRST * len(self.space.templates))))
+        few = min(kinds, max(_FEW, self.queries // (_FIRST * len(self.space.templates))))
         self._begin(few)
         self._evolve(few)
         self._halve(few)
@@ -78,12 +79,10 @@ class Search:
         return len(seen) < 2
 
     def _begin(self, few: int) -> None:
-        singles = self.space.singles
-        order = self.seed.child("first").numpy().permutation(len(singles))
-        self._ask(self.hint, [singles[k] for k in order], few, self.queries)
+        self._ask(self.hint, self.space.singles(self.seed.child("first")), few, max(1, self.queries // _FIRST))
         best = self._ranked(self._known.values())
-        coded = [child for one in best for child in self.space.encodings_of(one.template)]
-        self._ask(self.hint, coded, few, min(self.spent + self.queries // _SECOND, self._limit))
+        alike = [child for one in best for child in self.space.like(one.template)]
+        self._ask(self.hint, alike, few, min(self.spent + self.queries // _SECOND, self._limit))
 
     def _evolve(self, few: int) -> None:
         wave = 0

@@ -29,9 +29,9 @@ _SILENT = 0.5  # share of questions without an answer from which on nothing can 
 class Tailored(Attack[Chat, Cases, Injection]):
     """A search over compositions (a template, perhaps encoded, perhaps framed by another one) on cases of its own.
 
-    `prepare` evolves them against the target, wrappers and trained weights included: every template on its own, the best
-    in every encoding, then changed and crossed ones, each on a few cases; the best go on to more and more cases, and those
-    come first that together reach most. The run tries these in turn. Running an attack that was not prepared searches on
+    `prepare` evolves them against the target, wrappers and trained weights included: templates on their own (all, or a few
+    of each family where the queries are few), the families and encodings of the best, then changed and crossed ones, each
+    on a few cases; the best go on to more and more cases, and those come first that together reach most. The run tries these in turn. Running an attack that was not prepared searches on
     the very cases it attacks, which flatters it. A case whose aim suits no template of the pool counts nowhere; one that
     nothing of what was found is for is refused.
 

@@ -54,6 +54,10 @@ class Template(Attack[Chat, Cases, Injection]):
     def label(self) -> str:
         return self.family if self.tries == 1 else f"{self.family}, best of {self.tries}"
 
+    @property
+    def foreseen(self) -> bool:
+        return self.tries == 1
+
     def cost(self, target: Target) -> int:
         return self.tries if self.tries > 1 else 0
 

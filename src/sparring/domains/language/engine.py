@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -13,6 +14,20 @@ from sparring.domains.language.seats import Seats, Span
 from sparring.domains.language.target import Sampling
 
 _FORWARD = 4096  # new tokens in one forward, at most, when prompts are read
+_WORTH = 64  # tokens that a group must save, since it costs a forward of its own; only processors are that slow to read
+
+
+@dataclass
+class _Group:
+    """Prompts with one beginning, which is read once.
+
+    Args:
+        start: tokens of the beginning.
+        members: numbers of the prompts that are still to be read, the longest first.
+    """
+
+    start: int
+    members: list[int]
 
 
 @dataclass
@@ -44,8 +59,9 @@ def written(
 
     A row's tokens depend on its prompt and its numbers alone.
 
-    What all prompts begin with is read once. The longest prompts go first, so that prompts that are read together
-    have nearly one length and the batch is full of short rows when it runs dry.
+    What all prompts begin with is read once, and so is what many of them begin with (`_groups`). The longest prompts go
+    first, so that prompts that are read together have nearly one length and the batch is full of short rows when it
+    runs dry.
 
     Cost: a forward per token, in batches of up to `seats`.
 
@@ -61,13 +77,11 @@ def written(
         return
     device = next(model.parameters()).device
     through = network(model)
-    queue = sorted(range(len(prompts)), key=lambda k: (-len(prompts[k]), k))
     seats = min(seats, len(prompts))
     memory = Seats(seats + 1, max(map(len, prompts)) + sampling.tokens)
     shared = _common(prompts)
-    if shared:
-        head = torch.tensor([prompts[0][:shared]], device=device)
-        through.last(head, memory, Span(seats, 0, torch.tensor([shared], device=device), shared))
+    queue = _groups(prompts, shared, seats, _WORTH if device.type == "cpu" else _FORWARD)
+    begun: Sequence[int] = ()  # what lies in the last seat
     live: list[_Row] = []
 
     def settle(rows: list[_Row], logits: Tensor) -> None:
@@ -84,10 +98,11 @@ def written(
 
     while queue or live:
         free = seats - len(live)
-        if queue and (not live or free >= min(len(queue), max(1, seats // 8))):
-            fresh = _next(queue, prompts, free, shared)
+        if queue and (not live or free >= min(len(queue[0].members), max(1, seats // 8))):
+            start, fresh = _next(queue, prompts, free)
+            begun = _begin(through, memory, begun, prompts[fresh[0]][:start], device)
             rows = [_Row(number, len(prompts[number])) for number in fresh]
-            settle(rows, _read(through, memory, rows, [prompts[k] for k in fresh], len(live), shared, device))
+            settle(rows, _read(through, memory, rows, [prompts[k] for k in fresh], len(live), start, device))
             live += rows
         else:
             lengths = [row.length + 1 for row in live]
@@ -104,21 +119,71 @@ def _common(prompts: Sequence[Sequence[int]]) -> int:
     """How many tokens all prompts begin with; each keeps one of its own at least."""
     if len(prompts) < 2:
         return 0
-    first, last = min(map(tuple, prompts)), max(map(tuple, prompts))
-    shared = 0
-    limit = min(map(len, prompts)) - 1
-    while shared < limit and first[shared] == last[shared]:
-        shared += 1
-    return shared
+    return min(_alike(min(prompts, key=tuple), max(prompts, key=tuple)), min(map(len, prompts)) - 1)
 
 
-def _next(queue: list[int], prompts: Sequence[Sequence[int]], free: int, shared: int) -> list[int]:
-    """Takes the prompts to read now from the queue."""
-    widest = len(prompts[queue[0]]) - shared
-    count = max(1, min(free, _FORWARD // widest, len(queue)))
-    taken = queue[:count]
-    del queue[:count]
-    return taken
+def _alike(one: Sequence[int], two: Sequence[int]) -> int:
+    """How many tokens two prompts begin with."""
+    return next((k for k, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))
+
+
+def _groups(prompts: Sequence[Sequence[int]], shared: int, seats: int, worth: int) -> list[_Group]:
+    """The prompts in groups that read their beginning once, so that most tokens are saved; the longest prompt first.
+
+    Groups are stretches of the prompts in the order of their tokens, no longer than there are seats. Each must save
+    `worth` tokens, beyond what all share; prompts outside them make up one that reads nothing but the latter once.
+    """
+    order = sorted(range(len(prompts)), key=lambda k: (tuple(prompts[k]), k))
+    alike = [_alike(prompts[one], prompts[two]) for one, two in pairwise(order)]
+    best, cuts = [0], [0]  # over the first so many prompts: tokens saved, and where the last stretch begins
+    for stop in range(1, len(order) + 1):
+        most, cut, start = best[-1], stop - 1, len(prompts[order[stop - 1]]) - 1
+        for first in range(stop - 2, max(-1, stop - 1 - seats), -1):
+            start = min(start, alike[first], len(prompts[order[first]]) - 1)
+            if start <= shared:
+                break
+            saved = best[first] + (stop - first - 1) * (start - shared) - worth
+            if saved > most:
+                most, cut = saved, first
+        best.append(most)
+        cuts.append(cut)
+    found, rest, stop = [], [], len(order)
+    while stop:
+        own = order[cuts[stop] : stop]
+        if len(own) > 1:
+            found.append(_Group(min(*alike[cuts[stop] : stop - 1], *(len(prompts[k]) - 1 for k in own)), own))
+        else:
+            rest += own
+        stop = cuts[stop]
+    found += [_Group(shared, rest)] if rest else []
+    for group in found:
+        group.members.sort(key=lambda k: (-len(prompts[k]), k))
+    return sorted(found, key=lambda group: -len(prompts[group.members[0]]))
+
+
+def _next(queue: list[_Group], prompts: Sequence[Sequence[int]], free: int) -> tuple[int, list[int]]:
+    """Takes the prompts to read now from the queue: the tokens that they begin with alike, and their numbers."""
+    group = queue[0]
+    widest = len(prompts[group.members[0]]) - group.start
+    count = max(1, min(free, _FORWARD // widest, len(group.members)))
+    taken = group.members[:count]
+    del group.members[:count]
+    if not group.members:
+        del queue[0]
+    return group.start, taken
+
+
+def _begin(
+    through: Network, memory: Seats, begun: Sequence[int], wanted: Sequence[int], device: torch.device
+) -> Sequence[int]:
+    """Reads a beginning into the last seat, as far as it does not lie there yet, and gives it back."""
+    known = _alike(begun, wanted)
+    if known < len(wanted):
+        tokens = torch.tensor([list(wanted[known:])], device=device)
+        ends = torch.tensor([len(wanted)], device=device)
+        through.last(tokens, memory, Span(memory.seats - 1, known, ends, len(wanted)))
+        return wanted
+    return begun
 
 
 def _read(
@@ -127,16 +192,20 @@ def _read(
     rows: list[_Row],
     prompts: list[Sequence[int]],
     first: int,
-    shared: int,
+    start: int,
     device: torch.device,
 ) -> Tensor:
-    """Reads prompts into the seats from `first` on; scores of what follows each, shape (row, vocabulary)."""
-    if shared:
-        memory.spread(first, len(rows), shared)
-    width = max(map(len, prompts)) - shared
-    tokens = torch.tensor([[*prompt[shared:], *[0] * (width + shared - len(prompt))] for prompt in prompts])
+    """Reads prompts behind the beginning in the last seat into the seats from `first` on.
+
+    Returns:
+        Scores of what follows each, shape (row, vocabulary).
+    """
+    if start:
+        memory.spread(first, len(rows), start)
+    width = max(map(len, prompts)) - start
+    tokens = torch.tensor([[*prompt[start:], *[0] * (width + start - len(prompt))] for prompt in prompts])
     ends = torch.tensor([row.length for row in rows], device=device)
-    return through.last(tokens.to(device), memory, Span(first, shared, ends, shared + width))
+    return through.last(tokens.to(device), memory, Span(first, start, ends, start + width))
 
 
 def _close(live: list[_Row], memory: Seats) -> None:

@@ -3,6 +3,7 @@
 import inspect
 from dataclasses import replace
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -27,9 +28,21 @@ class Network(Protocol):
         ...
 
 
+_made: WeakKeyDictionary[nn.Module, tuple[Any, "Llama"]] = WeakKeyDictionary()
+
+
 def network(model: Any) -> Network:
-    """The fast way where the model is a plain Llama, its own forward otherwise."""
-    return Llama(model) if _plain_llama(model) else Generic(model)
+    """The fast way where the model is a plain Llama, its own forward otherwise.
+
+    The fast way is made once, and again after the weights have changed; a change in place through `.data` goes unseen.
+    """
+    if not _plain_llama(model):
+        return Generic(model)
+    state = [(one.data_ptr(), 0 if one.is_inference() else one._version) for one in model.parameters()]
+    known = _made.get(model)
+    if known is None or known[0] != state:
+        known = _made[model] = (state, Llama(model))
+    return known[1]
 
 
 class _Slots(Cache):
@@ -102,7 +115,7 @@ class Generic:
 class Llama:
     """A Llama without the layers' own Python: joined projections, weights laid out once for the matrix kernels.
 
-    The weights are read when it is made; make another after a change.
+    The weights are read when it is made.
     """
 
     def __init__(self, model: Any) -> None:
@@ -168,30 +181,36 @@ class _Matrix:
     """Linear layers with one input, multiplied as one."""
 
     def __init__(self, layers: list[nn.Linear]) -> None:
-        self.weight = torch.cat([layer.weight.detach() for layer in layers]) if len(layers) > 1 else layers[0].weight
+        weight = layers[0].weight.detach()
+        weight = torch.cat([layer.weight.detach() for layer in layers]) if len(layers) > 1 else weight
         biases = [layer.bias for layer in layers]
         self.bias = None if biases[0] is None else torch.cat([bias for bias in biases if bias is not None])
-        self.packed = _pack(self.weight)
+        self.packed = _packs(weight)
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight, 64) if self.packed else weight
 
     def __call__(self, inputs: Tensor) -> Tensor:
         if len(inputs) == 1:  # kernels for one row add in another order, and a reply must not depend on its batch
             return self(inputs.expand(2, -1).contiguous())[:1]
-        if self.packed is None:
+        if not self.packed:
             return functional.linear(inputs, self.weight, self.bias)
-        return torch.ops.mkldnn._linear_pointwise(inputs, self.packed, self.bias, "none", [], "")
+        return torch.ops.mkldnn._linear_pointwise(inputs, self.weight, self.bias, "none", [], "")
 
 
-def _pack(weight: Tensor) -> Tensor | None:
-    """A bfloat16 weight in the layout of the processor's kernels, where torch has them (a tenth to a third faster)."""
-    if weight.device.type != "cpu" or weight.dtype != torch.bfloat16 or not fast_bfloat16():
-        return None
-    return torch.ops.mkldnn._reorder_linear_weight(weight.detach(), 64)
+def _packs(weight: Tensor) -> bool:
+    """Whether to lay a weight out for the processor's kernels: twice as fast for a few rows, a tenth for many."""
+    if weight.device.type != "cpu" or not _has_kernels():
+        return False
+    return weight.dtype == torch.float32 or (weight.dtype == torch.bfloat16 and fast_bfloat16())
 
 
 def fast_bfloat16() -> bool:
     """Whether this processor multiplies bfloat16 matrices in hardware, and torch offers its kernels."""
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", bool)
-    return bool(supported()) and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
+    return bool(supported()) and _has_kernels()
+
+
+def _has_kernels() -> bool:
+    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
 
 
 def _rms(hidden: Tensor, norm: Any) -> Tensor:
