@@ -273,6 +273,16 @@ def test_an_unknown_harm_on_the_command_line_names_the_known_ones():
         red_recipe_of("smollm2", None, None, None, ["contakt"], None, "", 4, None, {}, [])
 
 
+def test_a_harm_goes_by_its_short_name_and_by_the_one_that_is_listed():
+    from sparring.flags import red_recipe_of
+
+    short, listed = (
+        red_recipe_of("smollm2", None, None, None, [name], None, "", 4, None, {}, [])
+        for name in ("desk", "support_desk")
+    )
+    assert short == listed
+
+
 def test_two_repairs_of_one_name_both_stay():
     from sparring.flags import named_nodes, node_of
 

@@ -124,6 +124,8 @@ def _entry(kind: str, module: Any, one: type) -> Entry:
     if issubclass(one, Attack):
         needs = [*(need.__name__ for need in _needs(one)), *required]
         family = one.family if isinstance(one.family, str) else one().family
+    elif issubclass(one, Defence):
+        needs = [one.needs_target.__name__, *required]
     return Entry(name, family, ", ".join(needs), _first(module) if main_class(module) is one else _first(one))
 
 

@@ -86,10 +86,12 @@ def red_recipe_of(
     """A red-team recipe out of flags."""
     from sparring.red_recipe import HARMS, parse_red_recipe
 
-    unknown = [one for one in harms or () if one not in HARMS and re.fullmatch(r"\w+", one)]
+    listed = {path.rpartition(".")[2]: name for name, path in HARMS.items()}  # as `sparring list harms` calls them
+    harms = [listed.get(one, one) for one in harms or HARMS]
+    unknown = [one for one in harms if one not in HARMS and re.fullmatch(r"\w+", one)]
     if unknown:
         raise InvalidSpec(f"no harm is called {unknown[0]!r}: name {', '.join(HARMS)}, or a node with its settings.")
-    nodes = [node_of(HARMS.get(one, one)) for one in harms or list(HARMS)]
+    nodes = [node_of(HARMS.get(one, one)) for one in harms]
     nodes = [{**node, "use": HARMS.get(node["use"], node["use"])} for node in nodes]  # {use: leak, corpus: ...}
     stem = target.partition(":")[0] if ".py:" in target else target
     data = {

@@ -9,7 +9,7 @@ import torch
 
 import sparring.attack
 from sparring.attack.compose.transfer import Transfer
-from sparring.attack.none import Untouched
+from sparring.attack.untouched import Untouched
 from sparring.core.attack import Attack, Author
 from sparring.core.budget import Budget
 from sparring.core.errors import Incompatible

@@ -26,7 +26,9 @@ class Counting(GullibleChat):
 
 def outcomes(target):
     card = measure(target, toy_aims(5), Injection(), attacks=ATTACKS, judge=StateJudge())
-    return [(bout.label, bout.outcomes.tolist()) for bout in card.bouts], [(bout.label, bout.forwards) for bout in card.bouts]
+    return [(bout.label, bout.outcomes.tolist()) for bout in card.bouts], [
+        (bout.label, bout.forwards) for bout in card.bouts
+    ]
 
 
 def test_bouts_that_do_not_depend_on_answers_are_asked_together(tmp_path):

@@ -9,8 +9,8 @@ import torch
 from sparring.attack.compose.oblivious import Oblivious
 from sparring.attack.gradient.pgd import PGD
 from sparring.attack.learned.adv_gan import AdvGAN
-from sparring.attack.none import Untouched
 from sparring.attack.query.square import Square
+from sparring.attack.untouched import Untouched
 from sparring.config import parse_recipe
 from sparring.core.ball import LpBall
 from sparring.core.errors import Incompatible, InvalidCases, InvalidSpec, NotHeldOut, RunMismatch

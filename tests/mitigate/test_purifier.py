@@ -14,8 +14,8 @@ from sparring.attack.gradient.fgsm import FGSM
 from sparring.attack.gradient.pgd import PGD
 from sparring.attack.learned.adv_gan import AdvGAN
 from sparring.attack.masking import masking_flags
-from sparring.attack.none import Untouched
 from sparring.attack.query.square import Square
+from sparring.attack.untouched import Untouched
 from sparring.core.ball import LpBall
 from sparring.core.budget import Budget
 from sparring.core.errors import Incompatible, InvalidCases, InvalidSpec, NotHeldOut, RunMismatch

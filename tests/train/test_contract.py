@@ -5,7 +5,7 @@ import torch
 
 from sparring.attack.gradient.fgsm import FGSM
 from sparring.attack.gradient.pgd import PGD
-from sparring.attack.none import Untouched
+from sparring.attack.untouched import Untouched
 from sparring.core.ball import LpBall
 from sparring.core.cases import Cases
 from sparring.core.errors import Diverged, Incompatible, InvalidCases, InvalidSpec, RunMismatch

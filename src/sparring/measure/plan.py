@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sparring.attack.none import Untouched
 from sparring.attack.suite import Suite
+from sparring.attack.untouched import Untouched
 from sparring.core.attack import Attack
 from sparring.core.errors import InvalidSpec
 from sparring.core.flag import Flag

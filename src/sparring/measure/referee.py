@@ -80,9 +80,7 @@ class Referee:
         for stage in waiting:
             for block in self.cases.blocks(self.batch):
                 cases = self.target.place(block)
-                attempts, errors = self._attempts(
-                    stage.attack, cases, stage.threat, self.seed.child(stage.attack.name)
-                )
+                attempts, errors = self._attempts(stage.attack, cases, stage.threat, self.seed.child(stage.attack.name))
                 masks = [mask for mask in (attempts.refused, attempts.unsuited) if mask is not None]
                 wanted += [
                     attempts.inputs[k] for k in range(len(cases)) if k not in errors and not any(m[k] for m in masks)

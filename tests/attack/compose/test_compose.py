@@ -13,12 +13,12 @@ from sparring.attack.compose.transfer import Transfer
 from sparring.attack.compose.worst_of import WorstOf
 from sparring.attack.gradient.fgsm import FGSM
 from sparring.attack.gradient.pgd import PGD
-from sparring.attack.none import Untouched
 from sparring.attack.physical.corruptions import Corruptions
 from sparring.attack.query.gaussian_noise import GaussianNoise
 from sparring.attack.query.hop_skip_jump import HopSkipJump
 from sparring.attack.query.square import Square
 from sparring.attack.query.uniform_noise import UniformNoise
+from sparring.attack.untouched import Untouched
 from sparring.core.attack import Attack, Attempts
 from sparring.core.ball import LpBall
 from sparring.core.budget import Budget

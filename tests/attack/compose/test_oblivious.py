@@ -8,7 +8,7 @@ from torch import nn
 
 from sparring.attack.compose.oblivious import Oblivious
 from sparring.attack.gradient.pgd import PGD
-from sparring.attack.none import Untouched
+from sparring.attack.untouched import Untouched
 from sparring.core.ball import LpBall
 from sparring.core.budget import Budget
 from sparring.core.errors import Incompatible, InvalidSpec

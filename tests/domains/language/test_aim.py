@@ -54,6 +54,10 @@ def test_ordinary_text_and_other_codes_raise_no_alarm():
     assert not reveals("anything", "-- !")
 
 
+def test_what_is_written_right_behind_a_proof_does_not_hide_it():
+    assert reveals(f"It is {PROOF}7, is it not?", PROOF)
+
+
 def test_text_that_decodes_to_nothing_readable_is_no_error():
     for text in (
         "////////",

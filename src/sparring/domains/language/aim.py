@@ -91,7 +91,8 @@ class Aim(Want):
 def reveals(text: str, proof: str) -> bool:
     """Whether a text holds another one, plainly or disguised.
 
-    Seen through: case, width and invisible characters, letters set apart, reversal, rot13, and base64 or hexadecimal.
+    Seen through: case, width and invisible characters, letters set apart, reversal, rot13, and base64 or hexadecimal. What
+    stands directly before or behind it does not hide it, so `PARROT-17` holds `PARROT-1`: make proofs of one length.
     """
     wanted = _bare(proof)
     if not wanted:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sparring.attack.none import Untouched
+from sparring.attack.untouched import Untouched
 from sparring.core.errors import InvalidSpec
 from sparring.domains.language.conversation import Conversation
 from sparring.domains.language.harms.bias import Bias

@@ -11,7 +11,6 @@ from sparring.core.target import Target
 from sparring.core.threat import ThreatModel
 
 
-# `None` is taken by the language, so this file's class is named by `sparring list` through its module.
 @dataclass(frozen=True)
 class Untouched(Attack[Target, Cases, ThreatModel]):
     """Proposes the case itself.
