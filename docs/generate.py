@@ -104,7 +104,7 @@ def _page(kind: type, figures: dict[str, Any]) -> str:
             f"Family: `{kind.family}`. Needs: a {kind.needs_target.__name__} target and a {kind.needs_threat.__name__} threat.",
             "",
         ]
-    lines += [_sections(text), "", "## All settings", "", "```", *_signature(kind), "```", ""]
+    lines += [_sections(text), "", "## All settings", "", "```", *_signature(kind), "```", "", *_shared(kind)]
     measured = figures.get(name)
     lines += ["## Reference numbers", "", *(_figures(measured) if measured else ["None measured yet."])]
     for repairs in figures.get("repairs", {}).get(name, []):
@@ -123,6 +123,32 @@ def _signature(kind: type) -> list[str]:
     shown = [str(one) for one in inspect.signature(kind).parameters.values() if one.name not in hidden]
     plain = [re.sub(r"^([a-z_]+):.*?( = .*)?$", r"\1\2", one) for one in shown]
     return [f"{kind.__name__}(", *(f"    {one}," for one in plain), ")"]
+
+
+def _shared(kind: type) -> list[str]:
+    """The settings that the class has from its bases, as their docstrings explain them."""
+    told = _meanings(kind)
+    found: dict[str, str] = {}
+    for base in kind.__mro__[1:]:
+        found |= {name: meaning for name, meaning in _meanings(base).items() if name not in told | found}
+    names = [name for name in inspect.signature(kind).parameters if name in found]
+    return ["Shared with its kind:", "", *(f"- `{name}`: {found[name]}" for name in names), ""] if names else []
+
+
+def _meanings(kind: type) -> dict[str, str]:
+    """The entries of a class's own Args section."""
+    found: dict[str, str] = {}
+    inside, name = False, ""
+    for line in inspect.cleandoc(kind.__dict__.get("__doc__") or "").splitlines():
+        if not line.startswith(" "):
+            inside = line == "Args:" or (inside and not line)
+        elif inside and not line.startswith("        "):
+            names, _, meaning = line.strip().partition(": ")
+            for name in names.split(", "):
+                found[name] = meaning
+        elif inside:
+            found[name] += f" {line.strip()}"
+    return found
 
 
 def _sections(text: str) -> str:

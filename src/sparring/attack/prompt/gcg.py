@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from sparring.core.attack import Attack, Attempts
+from sparring.attack.prompt.swapping import Swapping
+from sparring.core.attack import Attempts
 from sparring.core.cases import Cases
-from sparring.core.errors import InvalidSpec
 from sparring.core.seed import Seed, Stream
 from sparring.core.target import Target
-from sparring.core.threat import ThreatModel
 from sparring.domains.language.conversation import Conversation
 from sparring.domains.language.injection import Injection
 from sparring.domains.language.substitutions import candidates_of
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class GCG(Attack[Chat, Cases, Injection]):
+class GCG(Swapping):
     """Greedy coordinate gradient: the order, and behind it a suffix that makes the aim's opening likely.
 
     It reads the weights of the innermost chat, and knows what wrappers make of the conversation. A case is refused where
@@ -39,42 +38,13 @@ class GCG(Attack[Chat, Cases, Injection]):
     Cost per case: `steps * (candidates + 1)` forwards and `steps` input-backwards at most, and 2 forwards every `every`
     steps (reading the prompt, and a reply). A step that finds nothing better leaves its gradient to the next.
 
-    Args:
-        steps: swaps at most.
-        candidates: suffixes tried per step.
-        topk: tokens per place that candidates are drawn from.
-        replace: tokens swapped at once.
-        length: tokens of the suffix.
-        start: what the suffix repeats at the beginning.
-        every: steps between two looks at the target's reply.
-
-    Raises:
-        InvalidSpec: for a number below 1, or no start.
+    Args and errors: as `Swapping` has them.
     """
 
     family = "gcg"
-    steps: int = 250
-    candidates: int = 64
-    topk: int = 64
-    replace: int = 1
-    length: int = 20
-    start: str = "!"
-    every: int = 10
-
-    def __post_init__(self) -> None:
-        numbers = (self.steps, self.candidates, self.topk, self.replace, self.length, self.every)
-        if min(numbers) < 1 or not self.start.strip():
-            raise InvalidSpec(
-                "GCG needs steps, candidates, topk, replace, length and every of 1 or more and a start that is no space; "
-                f"got {', '.join(map(str, numbers))} and {self.start!r}."
-            )
 
     def cost(self, target: Target) -> int:
         return self.steps * (self.candidates + 1) + 2 * -(-self.steps // self.every)
-
-    def check(self, target: Target, threat: ThreatModel) -> None:
-        super().check(target, threat)
-        open_chat(target)
 
     def search(self, target: Chat, cases: Cases, threat: Injection, seed: Seed) -> Attempts:
         from sparring.domains.language.networks import network

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from sparring.attack.learned.journal import Journal
-from sparring.core.attack import Attack, Attempts
+from sparring.attack.prompt.swapping import Swapping
+from sparring.core.attack import Attempts
 from sparring.core.cases import Cases
-from sparring.core.errors import InvalidCases, InvalidSpec
+from sparring.core.errors import InvalidCases
 from sparring.core.seed import Seed
 from sparring.core.spec import LEARNED, digest, to_spec
 from sparring.core.target import Target
@@ -18,12 +19,12 @@ from sparring.core.threat import ThreatModel
 from sparring.domains.language.conversation import conversations
 from sparring.domains.language.injection import Injection
 from sparring.domains.language.substitutions import candidates_of
-from sparring.domains.language.suffix import Slot, open_chat, plain_tokens, slot_of, written
+from sparring.domains.language.suffix import Slot, plain_tokens, slot_of, written
 from sparring.domains.language.target import Chat
 
 
 @dataclass(frozen=True)
-class UniversalGCG(Attack[Chat, Cases, Injection]):
+class UniversalGCG(Swapping):
     """One suffix for all cases, learned by GCG against the first of the cases that `prepare` is given.
 
     `prepare` learns it and returns the attack that holds it; running an attack that was not prepared learns it on the
@@ -38,47 +39,24 @@ class UniversalGCG(Attack[Chat, Cases, Injection]):
     forwards every `every` steps. Cost per case: 0 forwards, where `prepare` was called.
 
     Args:
-        together: cases that it learns on, at most.
-        steps: swaps at most, in all.
-        candidates: suffixes tried per step, on each of the cases.
-        topk: tokens per place that candidates are drawn from.
-        replace: tokens swapped at once.
-        length: tokens of the suffix.
-        start: what the suffix repeats at the beginning.
-        every: steps between two looks at the target's replies.
+        together: cases that it learns on, at most; `steps` count over all of them, `candidates` are tried on each.
         suffix: what was learned.
         notes: on how many cases, and how far it came.
 
-    Raises:
-        InvalidSpec: for a number below 1, or no start.
+    The other settings and errors: as `Swapping` has them.
     """
 
     family = "gcg"
     together: int = 8
-    steps: int = 250
-    candidates: int = 64
-    topk: int = 64
-    replace: int = 1
-    length: int = 20
-    start: str = "!"
-    every: int = 10
     suffix: str | None = field(default=None, compare=False, repr=False, metadata=LEARNED)
     notes: tuple[str, ...] = field(default=(), compare=False, repr=False, metadata=LEARNED)  # type: ignore[override]
 
-    def __post_init__(self) -> None:
-        numbers = (self.together, self.steps, self.candidates, self.topk, self.replace, self.length, self.every)
-        if min(numbers) < 1 or not self.start.strip():
-            raise InvalidSpec(
-                "UniversalGCG needs together, steps, candidates, topk, replace, length and every of 1 or more and a start that is "
-                f"no space; got {', '.join(map(str, numbers))} and {self.start!r}."
-            )
+    @property
+    def _counts(self) -> dict[str, int]:
+        return {"together": self.together, **super()._counts}
 
     def cost(self, target: Target) -> int:
         return 0 if self.suffix is not None else self.steps * (self.candidates + 1) + 3 * -(-self.steps // self.every)
-
-    def check(self, target: Target, threat: ThreatModel) -> None:
-        super().check(target, threat)
-        open_chat(target)
 
     def prepare(
         self,
