@@ -11,7 +11,7 @@ from typing import Any
 
 from sparring.config import FILE, user_function
 from sparring.core.attack import Author
-from sparring.core.book import holds_book, read_book, write_book
+from sparring.core.book import copy_book, holds_book, judged, read_book
 from sparring.core.cases import Cases
 from sparring.core.defence import Defence
 from sparring.core.errors import InvalidCases, InvalidSpec
@@ -185,12 +185,26 @@ def written(recipe: RedRecipe, folder: Path) -> Cases | None:
         raise InvalidSpec(f"there is no case book of people in {place}; sparring ui writes one into RUN/{PEOPLE}.")
     originals = asked.open_cases("train")
     if not holds_book(frozen):
-        write_book(frozen, [read_book(place, originals)])
-    found = read_book(frozen, originals)
+        read_book(place, originals)  # a damaged one is refused before it is copied
+        copy_book(place, frozen)
+    found = _confirmed(read_book(frozen, originals), frozen)
     strange = sorted({goal.harm for goal in found.goals} - recipe.built_harms.keys())
     if strange:
         raise InvalidSpec(f"the case book in {place} is about {', '.join(strange)}, which is no harm of this recipe.")
     return found
+
+
+def _confirmed(cases: Cases, place: Path) -> Cases:
+    """The cases, whose goals know the replies that people called broken in a case book."""
+    said: dict[str, list[str]] = {}
+    for one in judged(place):
+        if one.person is Outcome.BROKEN:
+            said.setdefault(one.case, []).append(one.reply.strip())
+    goals = [
+        dataclasses.replace(goal, confirmed=(*goal.confirmed, *said.get(name, ())))
+        for name, goal in zip(cases.ids, cases.goals, strict=True)
+    ]
+    return dataclasses.replace(cases, goals=goals)
 
 
 def repair(
@@ -274,19 +288,21 @@ def replayed(
     target, _ = open_target(recipe, folder)
     threat = recipe.built_threat
     known = {split: recipe.open_cases(split) for split in ("train", "test")}
+    everything = joined_cases(list(known.values()), "replayed")
     book: dict[str, tuple[Cases, ThreatModel]] = {}
     for place, card in earlier:
         if holds_book(place) or card is None:
             name = "case book" if "case book" not in book else f"{place.name}, case book"
             book[name] = (read_book(place, known["train"]), threat)
+            everything = _confirmed(everything, place)
             continue
         record = place if (place / "sparring.db").is_file() else place.parent
         originals = known["train" if card.run == FOUND else "test"]
         kept = stored_attempts(record, card, originals, {threat.describe(): threat})
         book |= {(label if len(earlier) == 1 else f"{card.run}, {label}"): value for label, value in kept.items()}
     found = replay(
-        target, book, threat, joined_cases(list(known.values()), "replayed"), judge=recipe.judge, seed=recipe.seed,
-        batch=recipe.batch, workspace=folder, progress=progress,
+        target, book, threat, everything, judge=recipe.judge, seed=recipe.seed, batch=recipe.batch, workspace=folder,
+        progress=progress,
     )  # fmt: skip
     save_card(found, folder / _CARD)
     return found

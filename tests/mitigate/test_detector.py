@@ -166,7 +166,7 @@ def test_the_threshold_is_the_order_statistic_that_keeps_the_promise():
 
 def test_what_an_attack_left_alone_is_not_shown_as_attacked():
     target, cases = toy_classifier(), toy_cases(120)
-    with pytest.raises(InvalidSpec, match=r"learns from attempts that change images; those of none change none"):
+    with pytest.raises(InvalidSpec, match=r"learns from attempts that change images; those of untouched change none"):
         dataclasses.replace(QUICK, attacks=(Untouched(),)).harden(target, cases)
     both = dataclasses.replace(QUICK, attacks=(PGD(steps=2), Untouched()))
     assert not any("none" in note for note in both.harden(target, cases).lineage[-1].notes)

@@ -14,6 +14,8 @@ from sparring import red_team
 from sparring.core.book import judged
 from sparring.core.judge import Outcome
 from sparring.core.progress import Silent
+from sparring.domains.language.failures import broken_replies
+from sparring.domains.language.toy import GullibleChat
 from sparring.measure.scorecard import Scorecard
 from sparring.red_recipe import parse_red_recipe
 from sparring.ui.app import make_app
@@ -144,10 +146,30 @@ def test_people_measure_the_judge_and_correct_its_rates(pages, tmp_path):
     verdict(pages, attack(pages, "nothing", "toy/train/0"), "held")
     (one,) = agreements(judged(tmp_path / "toy" / "people"))
     assert (one.datasheet.sensitivity, one.datasheet.specificity, one.datasheet.n) == (0.5, 1.0, 3)
-    card = red_team.replayed(recipe(), [(tmp_path / "toy" / "people", None)], tmp_path / "again", Silent())
-    assert card.rate("case book").value == 0.5
-    page = pages.get("/card?of=again").text
-    assert re.search(r'data-label="Corrected"><div><span class="figure">100.0 %', page)  # 0.5 / 0.5, Rogan and Gladen
+    table = tmp_path / "mine.csv"
+    rows = [f"mine,{word},{word} {{ask}},,own,MIT" for word in ("ignore", "please")]  # the target heeds the first
+    table.write_text("\n".join(["family,name,text,kinds,source,licence", *rows]))
+    mine = {"use": "prompt.template", "family": "mine", "table": str(table)}
+    (card,) = red_team.run(recipe(attacks=[mine], repairs={"as-is": None}), tmp_path / "again").values()
+    rate = card.rate("mine")
+    assert 0 < rate.broken < rate.decided
+    page = pages.get("/card?of=again/as-is").text
+    doubled = min(100.0, 200 * rate.value)  # the judge misses every other one: Rogan and Gladen
+    assert re.search(rf'data-label="Corrected"><div><span class="figure">{doubled:.1f} %', page)
+
+
+def test_what_only_a_person_saw_counts_in_replays_and_repairs_until_the_reply_changes(pages, tmp_path):
+    verdict(pages, attack(pages, "nothing", "toy/train/3"), "broken")  # the judge says held
+    place = tmp_path / "toy" / "people"
+    again = parse_red_recipe({**recipe().asked(), "book": str(place)})
+    found = red_team.written(again, tmp_path / "run")
+    (learned,) = broken_replies(GullibleChat(), found, list(again.built_harms.values()))
+    assert learned[1] == judged(place)[0].reply.strip() != ""
+    card = red_team.replayed(recipe(), [(place, None)], tmp_path / "same", Silent())
+    assert (card.rate("case book").broken, card.rate("case book").decided) == (1, 1)
+    assert 'data-label="Corrected"><div><span class="figure">' not in pages.get("/card?of=same").text
+    other = red_team.replayed(recipe("tests.ui.material.HostileChat"), [(place, None)], tmp_path / "other", Silent())
+    assert (other.rate("case book").broken, other.rate("case book").decided) == (0, 1)
 
 
 def test_runs_are_listed_opened_read_and_compared(pages, tmp_path):

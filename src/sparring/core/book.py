@@ -145,6 +145,11 @@ def read_book(folder: Path, originals: Cases) -> Cases:
     return Cases(own.ids, inputs, own.goals, "case book", own.groups)
 
 
+def copy_book(place: Path, folder: Path) -> None:
+    """The texts of a book as they stand, with all that was said about them, in another folder."""
+    _write_lines(folder, _lines(place))
+
+
 def _judged(line: dict[str, Any]) -> Judged | None:
     """The entry of a line that a person wrote; None for a machine's."""
     if "person" not in line:

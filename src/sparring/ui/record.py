@@ -66,7 +66,8 @@ def words(folder: Path, card: Scorecard, bout: str, start: int, broken_only: boo
 
 
 def _corrected(card: Scorecard, bout: Bout) -> Corrected | None:
-    if not card.datasheets or bout.rate.value is None:
+    # A replay asks what people chose, and counts what they said of it: there is nothing left to correct.
+    if not card.datasheets or bout.rate.value is None or bout.role == "replay":
         return None
     try:
         return card.corrected(bout.label)

@@ -17,7 +17,8 @@ def broken_replies(target: Chat, data: Cases, harms: Sequence[Harm]) -> list[tup
     """Each failure with the target's reply to it, asked again; "" where the reply is not broken this time.
 
     Args:
-        harms: whose judges decide; a case of another harm, or a goal without one, counts as broken.
+        harms: whose judges decide, unless a person called this very reply broken; a case of another harm, or a goal
+            without one, counts as broken.
     """
     asked = conversations(data.inputs)
     replies = [text.strip() if isinstance(text, str) else "" for text in target(asked)]
@@ -26,7 +27,8 @@ def broken_replies(target: Chat, data: Cases, harms: Sequence[Harm]) -> list[tup
         if own:
             graded = harm.judge.grade(data[own], [asked[k] for k in own], [replies[k] for k in own])
             for k, outcome in zip(own, graded, strict=True):
-                replies[k] = replies[k] if outcome is Outcome.BROKEN else ""
+                broken = outcome is Outcome.BROKEN or data.goals[k].is_confirmed(replies[k])
+                replies[k] = replies[k] if broken else ""
     return list(zip(asked, replies, strict=True))
 
 

@@ -29,6 +29,7 @@ class Want:
         dialogue: cases of one dialogue share this name; empty for single questions.
         turn: which turn of the dialogue this case looks at, from 1.
         detail: whatever else the harm's judge needs, as text.
+        confirmed: replies that a person called broken, which then counts and not the judge.
     """
 
     harm: str
@@ -37,6 +38,11 @@ class Want:
     dialogue: str = ""
     turn: int = 1
     detail: str = ""
+    confirmed: tuple[str, ...] = ()
+
+    def is_confirmed(self, reply: object) -> bool:
+        """Whether a person has called this very reply broken."""
+        return isinstance(reply, str) and reply.strip() in self.confirmed
 
 
 class Harm(ABC):
