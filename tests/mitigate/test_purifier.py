@@ -194,5 +194,7 @@ def test_refuses_a_target_that_it_cannot_stand_in_front_of_and_cases_that_it_can
     wide = dataclasses.replace(SMALL, threat=LpBall("inf", 0.2, -1, 1))
     with pytest.raises(InvalidCases, match=r"needs images in \[0, 1\]; case toy-\d+ spans \[-.*Scale the data"):
         wide.harden(target, dataclasses.replace(few, inputs=few.inputs - 0.5))
-    with pytest.raises(InvalidSpec, match=r"attempts that change images; those of untouched change none\. Choose other"):
+    with pytest.raises(
+        InvalidSpec, match=r"attempts that change images; those of untouched change none\. Choose other"
+    ):
         dataclasses.replace(SMALL, attacks=(Untouched(),)).harden(target, few)
