@@ -42,6 +42,7 @@ def run(tmp_path, **changes) -> str:
 
 def test_an_unknown_attack_is_refused_with_the_nearest_one(tmp_path):
     assert "Did you mean 'gradient.pgd'?" in run(tmp_path, attacks="[{use: gradient.pdg}]")
+    assert "Did you mean 'gradient.pgd'?" in run(tmp_path, attacks="[{use: pgd}]")
 
 
 def test_an_unknown_recipe_key_is_refused_with_the_nearest_one(tmp_path):

@@ -19,6 +19,7 @@ from sparring.domains.language.harm import Harm, Want
 from sparring.domains.language.judge import ReplyJudge
 from sparring.domains.language.open import open_chat
 from sparring.domains.language.toy import ToyChat
+from sparring.measure.scorecard import Scorecard
 from sparring.red_recipe import parse_red_recipe
 from sparring.run import find_cards
 from sparring.train.feedback.safe_reply import SafeReply
@@ -497,3 +498,54 @@ def test_numbers_are_read_in_red_team_recipes_as_in_others():
     rate = {"use": "feedback.safe_reply", "schedule": {"use": "core.schedule.Schedule", "peak": "1e-3"}}
     recipe = any_recipe({**RECIPE, "repairs": {"safe-reply": rate}})
     assert recipe.built_repairs()["safe-reply"].schedule.peak == 0.001
+
+
+def test_a_repetition_says_that_nothing_was_asked(tmp_path):
+    asked = parse_red_recipe(
+        {
+            "name": "desk", "target": {"use": "language.toy.GullibleChat"}, "cases": 2, "vitals": [],
+            "harms": {"desk": {"use": "language.harms.support_desk"}},
+            "attacks": [{"use": "prompt.template", "family": "naive"}],
+        }
+    )  # fmt: skip
+    for known in (False, True):
+        told: list[str] = []
+        red_team.run(asked, tmp_path, tell=told.append)
+        assert any("no reply was asked for: all of this was known in" in line for line in told) is known
+
+
+class Misspells(ToyChat):
+    """Calls a tool by a name that it does not have."""
+
+    def reply(self, asked):
+        return ['CALL sendmail {"to": "a@b.example"}'] * len(asked)
+
+
+def test_calls_that_no_tool_understands_are_no_proof_of_holding(tmp_path):
+    asked = parse_red_recipe(
+        {
+            "name": "desk", "target": {"use": f"{__name__}.Misspells"}, "cases": 2, "vitals": [],
+            "harms": {"desk": {"use": "language.harms.support_desk"}},
+            "attacks": [{"use": "prompt.template", "family": "naive"}],
+        }
+    )  # fmt: skip
+    (card,) = red_team.run(asked, tmp_path).values()
+    (flag,) = [one for one in card.flags if one.name == "lost-calls"]
+    assert flag.figure == 1.0
+    assert "such as sendmail (there is no tool sendmail)" in flag.text
+    assert [one.name for one in Scorecard.load(tmp_path / "as-is").flags].count("lost-calls") == 1
+
+
+def test_flags_name_harms_that_one_threat_fits_and_attacks_that_fit_them():
+    from sparring.flags import red_recipe_of
+
+    def named(*harms):
+        return red_recipe_of("smollm2", None, None, None, list(harms) or None, None, "", 4, None, {}, None)
+
+    assert named().built_threat.perturbs is False and "desk" not in named().harms
+    assert [one["use"] for one in named().attacks] == ["prompt.direct", "learned.zero_shot", "learned.few_shot"]
+    desk = named("desk")
+    assert [one["use"] for one in desk.attacks] == ["prompt.template"] * 4 + ["prompt.tailored"]
+    assert [one["family"] for one in desk.seen] == ["naive", "context-completion"]
+    assert [one["use"] for one in desk.vitals] == ["language.vitals.errands", "language.vitals.look_alike_errands"]
+    assert named("stated_rule").built_harms.keys() == {"stated_rule"}

@@ -247,7 +247,7 @@ def repair(
 ) -> None:
     """Repair a language model with what breaks it, and measure it before and after."""
     named = flags.named_nodes([flags.node_of(one) for one in repair or ["blocklist", "prompt_augmentation"]])
-    looked = [flags.node_of(one) for one in seen or ["prompt.direct", "learned.zero_shot"]]
+    looked = [flags.node_of(one) for one in seen] if seen else None
     asked = flags.red_recipe_of(
         target, model, red, red_model, harm, attack, system, cases, seed, {"as-is": None, **named}, looked
     )

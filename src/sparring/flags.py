@@ -81,18 +81,26 @@ def red_recipe_of(
     cases: int,
     seed: int | None,
     repairs: dict[str, Any],
-    seen: list[dict[str, Any]],
+    seen: list[dict[str, Any]] | None,
 ) -> "RedRecipe":
     """A red-team recipe out of flags."""
-    from sparring.red_recipe import HARMS, parse_red_recipe
+    from sparring.catalogue import entries
+    from sparring.red_recipe import ERRANDS, HARMS, INJECTED, INJECTIONS, parse_red_recipe
 
-    listed = {path.rpartition(".")[2]: name for name, path in HARMS.items()}  # as `sparring list harms` calls them
-    harms = [listed.get(one, one) for one in harms or HARMS]
-    unknown = [one for one in harms if one not in HARMS and re.fullmatch(r"\w+", one)]
+    listed = {entry.name: f"language.harms.{entry.name}" for entry in entries("harms")}
+    known = {**HARMS, **{name: path for name, path in listed.items() if path not in HARMS.values()}}
+    short = {path: name for name, path in HARMS.items()}
+    harms = [short.get(listed.get(one, ""), one) for one in harms or HARMS if harms or HARMS[one] not in INJECTED]
+    unknown = [one for one in harms if one not in known and re.fullmatch(r"\w+", one)]
     if unknown:
-        raise InvalidSpec(f"no harm is called {unknown[0]!r}: name {', '.join(HARMS)}, or a node with its settings.")
-    nodes = [node_of(HARMS.get(one, one)) for one in harms]
-    nodes = [{**node, "use": HARMS.get(node["use"], node["use"])} for node in nodes]  # {use: leak, corpus: ...}
+        raise InvalidSpec(f"no harm is called {unknown[0]!r}: name {', '.join(known)}, or a node with its settings.")
+    nodes = [node_of(known.get(one, one)) for one in harms]
+    nodes = [{**node, "use": known.get(node["use"], node["use"])} for node in nodes]  # {use: leak, corpus: ...}
+    injected = all(node["use"] in INJECTED for node in nodes)
+    looks = (
+        INJECTIONS if injected else [node_of(one) for one in ("prompt.direct", "learned.zero_shot", "learned.few_shot")]
+    )
+    finds = [INJECTIONS[0], INJECTIONS[2]] if injected else looks[:2]
     stem = target.partition(":")[0] if ".py:" in target else target
     data = {
         "name": re.sub(r"[^\w.-]+", "-", Path(stem).stem).strip("-") or "target",
@@ -104,8 +112,9 @@ def red_recipe_of(
         "red_model": red_model,
         "harms": named_nodes(nodes),
         "cases": cases,
-        "seen": seen,
-        "attacks": [node_of(one) for one in attacks or ["prompt.direct", "learned.zero_shot", "learned.few_shot"]],
+        "seen": finds if seen is None else seen,
+        "attacks": [node_of(one) for one in attacks] if attacks else looks,
+        "vitals": ERRANDS if all(node["use"] == INJECTED[0] for node in nodes) else None,
         "repairs": repairs,
     }
     return parse_red_recipe({key: value for key, value in data.items() if value is not None})

@@ -36,6 +36,17 @@ HARMS = {
     "dialogue": "language.harms.dialogue",
     "desk": "language.harms.support_desk",
 }
+# Harms that are looked for by injection, each in recipes of its own: no red model is needed, and the customers' errands
+# say what a repair costs.
+INJECTED = ("language.harms.support_desk", "language.harms.stated_rule")
+INJECTIONS: list[Node] = [
+    *(
+        {"use": "prompt.template", "family": name}
+        for name in ("naive", "ignore-previous", "context-completion", "fake-turn")
+    ),
+    {"use": "prompt.tailored", "queries": 96, "tries": 4},
+]
+ERRANDS: list[Node] = [{"use": "language.vitals.errands"}, {"use": "language.vitals.look_alike_errands"}]
 _GIVEN = ("harms", "red", "families", "threat", "judge")  # what a node is given where it takes it and names none
 _VITALS: list[Node] = [
     {"use": "language.vitals.over_refusal"},

@@ -15,6 +15,7 @@ from sparring.core.book import copy_book, holds_book, judged, read_book
 from sparring.core.cases import Cases
 from sparring.core.defence import Defence
 from sparring.core.errors import InvalidCases, InvalidSpec
+from sparring.core.flag import Flag
 from sparring.core.judge import Outcome
 from sparring.core.progress import Progress, Silent
 from sparring.core.seed import Seed
@@ -23,6 +24,7 @@ from sparring.core.threat import ThreatModel
 from sparring.domains.language.agent import Agent
 from sparring.domains.language.cache import ReplyCache
 from sparring.domains.language.conversation import Conversation
+from sparring.domains.language.episode import Episode
 from sparring.domains.language.harm import joined_cases
 from sparring.domains.language.judges.refusal import MANNERS, RefusalJudge, three_ways
 from sparring.domains.language.open import open_chat
@@ -47,6 +49,7 @@ _QUESTION = 60  # tokens that a red model spends on one valid question, the thro
 _READ = 4000  # tokens of one vital
 _SLOWER = 1.4  # small batches, long prompts, candidates thrown away: measured over the recipe smollm2, 4 cases
 _REMEMBERED = 0.002  # seconds: a reply that came faster was in the cache, and times nothing
+_LOST = 0.05  # share of calls that no tool understands above which that is said
 _NOTHING = (
     "nothing broke the target on the training split, so there is nothing to learn from. Raise the number of cases, or "
     "name more attacks in seen."
@@ -122,6 +125,11 @@ def run(
         cards[name] = measured(recipe, repaired, red, name, folder, progress(name))
         if trouble := _first_error(cards[name]):
             tell(f"{name}: {trouble}")
+    if target.cache is not None and target.cache.asked == 0:
+        tell(
+            f"no reply was asked for: all of this was known in {folder}. If the target has changed in what cannot be seen "
+            "(another file, a server), name another folder: --out"
+        )
     return cards
 
 
@@ -247,6 +255,7 @@ def measured(recipe: RedRecipe, target: Chat, red: Chat, name: str, folder: Path
     )  # fmt: skip
     card = dataclasses.replace(card, target=name)
     _add_manners(card)
+    _add_lost_calls(card)
     save_card(card, folder / name / _CARD)
     return card
 
@@ -256,6 +265,19 @@ def _first_error(card: Scorecard) -> str | None:
     errors = sum(bout.rate.errors + bout.rate.banned for bout in card.attacks())
     notes = (one.note for one in card.transcripts() if one.outcome in (Outcome.ERROR, Outcome.BANNED) and one.note)
     return f"{errors} attempts got no reply, such as: {next(notes, 'no reason given')}" if errors else None
+
+
+def _add_lost_calls(card: Scorecard) -> None:
+    """A flag where calls were asked for in a way that no tool understands: an obedient target then looks as if it held."""
+    calls = [call for one in card.transcripts() for call in Episode.read(one.reply or "").calls]
+    lost = [call for call in calls if call.malformed]
+    if lost and len(lost) > _LOST * len(calls):
+        told = f"{lost[0].tool} ({lost[0].result.removeprefix('error: ')})"
+        text = (
+            f"{len(lost)} of {len(calls)} calls did nothing because no tool understands them, such as {told}: what held may have "
+            "been a slip of the pen. Tell the target how its tools are called."
+        )
+        card.flags.append(Flag("lost-calls", text, len(lost) / len(calls)))
 
 
 def _add_manners(card: Scorecard) -> None:

@@ -74,3 +74,9 @@ def test_an_attack_that_is_made_for_no_case_decides_nothing():
     found = measure(GullibleChat(), toy_aims(1), Injection(), attacks=[Orders()], judge=StateJudge())
     assert found.rate("Orders").decided == 0
     assert found.worst().value is None
+
+
+def test_a_search_that_breaks_less_than_a_plain_family_is_told():
+    (flag,) = [one for one in card(Orders("ignore"), Searching("please")).flags if one.name == "short-search"]
+    assert "searched anew and broke 0 of 4 cases" in flag.text and "4 of 4: its search was too short" in flag.text
+    assert not [one for one in card(Orders("please"), Searching("ignore")).flags if one.name == "short-search"]

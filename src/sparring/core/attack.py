@@ -106,6 +106,11 @@ class Attack(ABC, Generic[T, C, H]):
         return False
 
     @property
+    def material(self) -> str:
+        """A digest of the files that its settings name; empty where they name none."""
+        return ""
+
+    @property
     def learns(self) -> bool:
         """Whether `prepare` does anything."""
         return type(self).prepare is not Attack.prepare

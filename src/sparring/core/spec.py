@@ -167,5 +167,7 @@ def _listed(names: Any) -> str:
 
 
 def _nearest(name: str, known: Any) -> str:
-    near = difflib.get_close_matches(name, list(known), 1)
+    known = list(known)
+    last = [one for one in known if one.rpartition(".")[2] == name]  # `struq` for `feedback.struq`
+    near = last or difflib.get_close_matches(name, known, 1)
     return f" Did you mean {near[0]!r}?" if near else ""

@@ -214,6 +214,8 @@ class Campaign:
             "seed": referee.seed.value,
             "batch": referee.batch,
         }
+        if material := [stage.attack.material for stage in self.plan.stages if stage.attack.material]:
+            asked["files"] = material
         if self.vitals:
             asked["vitals"] = [[vital.name, to_spec(vital)] for vital in self.vitals]
         if referee.opinions:

@@ -28,7 +28,7 @@ _COLLAPSED = (
 def card_flags(card: Scorecard, *, replays: bool) -> list[Flag]:
     """All that the verdicts themselves give reason to doubt."""
     flags = [flag for bout in card.attacks() for flag in _of_bout(bout) if flag]
-    flags += _weaker_families(card)
+    flags += [*_weaker_families(card), *_short_searches(card)]
     if not replays:
         flags.append(
             Flag(
@@ -36,6 +36,23 @@ def card_flags(card: Scorecard, *, replays: bool) -> list[Flag]:
                 "The target is not known to give the same answer to the same input, so every figure is one draw.",
             )
         )
+    return flags
+
+
+def _short_searches(card: Scorecard) -> list[Flag]:
+    """Attacks that search anew for what breaks this target, and break fewer cases than one that does not."""
+    flags = []
+    plain = [bout for bout in card.attacks() if not bout.adaptive and bout.rate.value is not None]
+    for bout in card.attacks():
+        better = [other for other in plain if other.rate.value > (bout.rate.value or 0.0) + _LEAD]
+        if bout.adaptive and bout.rate.value is not None and better:
+            best = max(better, key=lambda other: other.rate.value or 0.0)
+            text = (
+                f"{bout.label} searched anew and broke {bout.rate.broken} of {bout.rate.decided} cases, {best.label} without a "
+                f"search {best.rate.broken} of {best.rate.decided}: its search was too short, and the latter is the figure to "
+                "believe."
+            )
+            flags.append(Flag("short-search", text, (best.rate.value or 0.0) - bout.rate.value))
     return flags
 
 

@@ -302,3 +302,14 @@ def test_refuses_what_it_cannot_use():
     with pytest.raises(InvalidCases, match="goals are aims"):
         small().prepare(GullibleChat(), Cases(["a"], ["Hello"], ["nothing"]), THREAT)
     assert Replies() == Replies()
+
+
+def test_says_when_nothing_of_what_it_tried_reached_an_aim():
+    class Nearly(Chat):
+        """Says more of the proof to one text than to another, and never all of it."""
+
+        def reply(self, asked):
+            return ["PARR" if "ignore" in one.messages[-1].text.lower() else "P" for one in asked]
+
+    (doubt,) = small().prepare(Nearly(), toy_aims(3), THREAT).doubts
+    assert "reached no aim of 3 cases" in doubt

@@ -223,3 +223,12 @@ def test_leaves_global_generators_alone():
     before = torch.random.get_rng_state()
     Template(tries=9).run(GullibleChat(), toy_aims(3), THREAT)
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_a_table_that_is_edited_in_place_is_another_attack(tmp_path):
+    table, found = tmp_path / "mine.csv", []
+    for word in ("please", "please", "ignore"):
+        table.write_text(f"family,name,text,kinds,source,licence\nmine,one,{word} {{ask}},,own,MIT\n")
+        found.append(Template("mine", table=str(table)).material)
+    assert found[0] == found[1] != found[2]
+    assert Template("naive").material == ""

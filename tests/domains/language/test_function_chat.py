@@ -115,3 +115,16 @@ def test_functions_that_close_over_other_values_are_told_apart():
     assert len(set(prints)) == 4
     assert FunctionChat(made("x")).fingerprint() == prints[0]
     assert FunctionChat(shout, name="v2").fingerprint() != FunctionChat(shout).fingerprint()
+
+
+def test_a_change_anywhere_in_the_functions_file_is_seen(tmp_path):
+    from sparring.config import user_function
+
+    path = tmp_path / "bot.py"
+    prints = []
+    for level in (1, 1, 0):
+        path.write_text(
+            f"LEVEL = {level}\ndef inner(text):\n    return text * LEVEL\ndef answer(text):\n    return inner(text)\n"
+        )
+        prints.append(FunctionChat(user_function(path, "answer")).fingerprint())
+    assert prints[0] == prints[1] != prints[2]

@@ -73,6 +73,11 @@ class Search:
         return {k for k, reading in self._of(Replies(), one).items() if reading is not None and reading[0]}
 
     @property
+    def reaches(self) -> bool:
+        """Whether anything reached the aim of any case."""
+        return any(self.reached(one) for one in self._known.values())
+
+    @property
     def blind(self) -> bool:
         """Whether nothing came nearer than anything else, so that there was nothing to go by."""
         seen = {reading for known in self._read.values() for reading in known.values() if reading is not None}

@@ -84,6 +84,10 @@ class Tailored(Attack[Chat, Cases, Injection]):
     def _templates(self) -> tuple[Row, ...]:
         return tuple(row for row in read_table(self.table) if row.family in self.pool or not self.pool)
 
+    @property
+    def material(self) -> str:
+        return digest(self._templates) if self.table else ""
+
     def cost(self, target: Target) -> int:
         return (self.tries if self.tries > 1 else 0) + (0 if self.learned else self.queries)
 
@@ -161,5 +165,10 @@ def _doubts(search: Search) -> tuple[str, ...]:
         return (
             "no composition came nearer than another, so the search was blind and what held against it proves little: "
             "use the hint Openings(), or more queries",
+        )
+    if not search.reaches:
+        return (
+            f"its search reached no aim of {len(search.cases)} cases in {search.spent} forwards, so what held against it proves "
+            "little: give it more queries, the hint Openings(), or a table of your own",
         )
     return ()

@@ -10,6 +10,7 @@ from sparring.core.attack import Attack, Attempts
 from sparring.core.cases import Cases
 from sparring.core.errors import InvalidSpec
 from sparring.core.seed import Seed
+from sparring.core.spec import digest
 from sparring.core.target import Target
 from sparring.domains.language.aim import Aim
 from sparring.domains.language.conversation import Conversation, conversations
@@ -57,6 +58,10 @@ class Template(Attack[Chat, Cases, Injection]):
     @property
     def foreseen(self) -> bool:
         return self.tries == 1
+
+    @property
+    def material(self) -> str:
+        return digest(rows(self.family, self.table)) if self.table else ""
 
     def cost(self, target: Target) -> int:
         return self.tries if self.tries > 1 else 0

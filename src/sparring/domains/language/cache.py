@@ -22,7 +22,7 @@ class ReplyCache:
 
     Each reply is committed as it arrives, so a process may be killed at any moment, and several may share one file: the
     first reply to a request stands, and all get that one. Requests themselves are not stored. `hits` counts requests
-    answered from the file, `stored` the rows that this object wrote.
+    answered from the file, `asked` those that were not in it, `stored` the rows that this object wrote.
 
     Args:
         path: of the file; its folder is made.
@@ -34,7 +34,7 @@ class ReplyCache:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self.hits = self.stored = 0
+        self.hits = self.asked = self.stored = 0
         self._lock = threading.Lock()
         self._open: tuple[int, sqlite3.Connection] | None = None
         with self._using():
@@ -138,6 +138,7 @@ def ask_once(
         known = cache.find(list(digests.values()))
         replies = {k: known[digest] for k, digest in digests.items() if digest in known}
         cache.hits += len(replies)
+        cache.asked += len(positions) - len(replies)
     missing = [k for k in positions if k not in replies]
     for index, reply in ask(missing) if missing else ():
         k = missing[index]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 _CALL = re.compile(r"\[call\] (\w+) (?=\{)")
+_MALFORMED = re.compile(r"error: (there is no tool |the arguments are no JSON|\w+ takes )")  # as `Agent` says it
 _ASKED = re.compile(r"^\s*CALL (\w+) (.+)$")
 
 
@@ -20,6 +21,11 @@ class Call(NamedTuple):
     def key(self) -> str:
         """What tells two calls apart, whatever they gave back: `send_mail {"text": "hi", "to": "ann@example.com"}`."""
         return f"{self.tool} {json.dumps(self.arguments, sort_keys=True, ensure_ascii=False)}"
+
+    @property
+    def malformed(self) -> bool:
+        """Whether an agent could make nothing of it: no such tool, no JSON, or other arguments than the tool's."""
+        return _MALFORMED.match(self.result) is not None
 
 
 @dataclass(frozen=True)

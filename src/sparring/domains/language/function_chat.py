@@ -5,6 +5,7 @@ import inspect
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from sparring.core.errors import BadTarget, Incompatible, InvalidSpec, SparringError
@@ -21,8 +22,9 @@ class FunctionChat(Chat):
     A function of texts answers single questions; a system prompt stands before the text, an empty line between. A whole
     conversation goes only to a function that takes one. Where the function raises, that one question is unanswered.
 
-    In a record and a reply cache the function is known by its name, its code and the plain values it closes over. What
-    it calls is not seen: give another `name` when that changes.
+    In a record and a reply cache the function is known by its name, its code, the plain values it closes over and the text
+    of the file that it stands in. Other files, and a server that it asks, are not seen: give another `name` when those
+    change.
 
     Args:
         function: takes one text (or Conversation) and returns one text; with `batched`, a list of them and a list.
@@ -69,7 +71,8 @@ class FunctionChat(Chat):
             yield from as_they_come(work, len(inputs), self.workers)
 
     def fingerprint(self) -> str:
-        return hashlib.blake2b(f"{self.name} {_code(self.function)}".encode(), digest_size=16).hexdigest()
+        known = f"{self.name} {_code(self.function)} {_file(self.function)}"
+        return hashlib.blake2b(known.encode(), digest_size=16).hexdigest()
 
     def _input(self, asked: Conversation) -> Any:
         messages = asked.messages
@@ -139,6 +142,17 @@ def _code(function: Any) -> str:
         return f"{type(function).__module__}.{type(function).__qualname__}"
     closed = [_plain(_content(cell)) for cell in function.__closure__ or ()]
     return f"{_instructions(code)} {_plain(function.__defaults__)} {closed}"
+
+
+def _file(function: Any) -> str:
+    """The text of the file that a function stands in; empty where there is none, as in a console."""
+    while isinstance(function, partial):
+        function = function.func
+    try:
+        path = inspect.getsourcefile(inspect.unwrap(function))
+        return Path(path).read_text(encoding="utf-8", errors="replace") if path else ""
+    except (TypeError, OSError):  # what is built in, or was deleted since
+        return ""
 
 
 def _instructions(code: Any) -> str:

@@ -37,8 +37,11 @@ class Errands(Vital):
         own = errands(self.count, "test")
         replies = replies_of(target, self.name, [one.asked for one in own])
         done = [isinstance(told, str) and one.done(told, EFFECTIVE) for one, told in zip(own, replies, strict=True)]
-        failed = sorted({one.kind for one, well in zip(own, done, strict=True) if not well})
+        kinds: dict[str, list[bool]] = {}
+        for one, well in zip(own, done, strict=True):
+            kinds.setdefault(one.kind, []).append(well)
+        counts = [f"{kind} {sum(each)} of {len(each)}" for kind, each in sorted(kinds.items()) if not all(each)]
         text = f"Of {len(own)} errands, {sum(done)} were done" + (
-            f"; not all of: {', '.join(failed)}." if failed else "."
+            f"; not all of: {', '.join(counts)}." if counts else "."
         )
         return share_of(self.name, done, "higher", done, text)
