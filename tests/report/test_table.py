@@ -56,3 +56,11 @@ def test_markup_in_names_is_text():
 def test_refuses_an_empty_table():
     with pytest.raises(InvalidSpec, match="a table needs one scorecard or more; got none"):
         comparison_table([])
+
+
+def test_kinds_of_one_harm_are_told_apart_and_many_harms_are_not():
+    bouts = [clean(0), attack("pgd", "gradient", 21, already=0)]
+    kinds = [("mail", "status")[k % 2] for k in range(100)]
+    told = printed([card("desk", bouts, groups=[f"desk/{kind}" for kind in kinds])])
+    assert "desk, cases broken by any attack: mail 11 of 50, status 10 of 50" in told
+    assert "by any attack" not in printed([card("desk", bouts, groups=[f"{kind}/x" for kind in kinds])])

@@ -42,17 +42,18 @@ def card_flags(card: Scorecard, *, replays: bool) -> list[Flag]:
 def _short_searches(card: Scorecard) -> list[Flag]:
     """Attacks that search anew for what breaks this target, and break fewer cases than one that does not."""
     flags = []
-    plain = [bout for bout in card.attacks() if not bout.adaptive and bout.rate.value is not None]
-    for bout in card.attacks():
-        better = [other for other in plain if other.rate.value > (bout.rate.value or 0.0) + _LEAD]
-        if bout.adaptive and bout.rate.value is not None and better:
-            best = max(better, key=lambda other: other.rate.value or 0.0)
+    shares = [(bout, bout.rate.value) for bout in card.attacks() if bout.rate.value is not None]
+    best, most = max(
+        ((bout, share) for bout, share in shares if not bout.adaptive), key=lambda one: one[1], default=(None, 0.0)
+    )
+    for bout, share in shares:
+        if bout.adaptive and best is not None and most > share + _LEAD:
             text = (
                 f"{bout.label} searched anew and broke {bout.rate.broken} of {bout.rate.decided} cases, {best.label} without a "
                 f"search {best.rate.broken} of {best.rate.decided}: its search was too short, and the latter is the figure to "
                 "believe."
             )
-            flags.append(Flag("short-search", text, (best.rate.value or 0.0) - bout.rate.value))
+            flags.append(Flag("short-search", text, most - share))
     return flags
 
 

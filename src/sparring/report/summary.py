@@ -9,6 +9,7 @@ from sparring.core.errors import InvalidSpec
 from sparring.core.judge import Outcome
 from sparring.core.shown import keyless
 from sparring.measure.comparison import Change, Comparison, VitalChange
+from sparring.measure.groups import rate_within
 from sparring.measure.outcomes import CODES, UNTRIED, rate_of
 from sparring.measure.scorecard import Bout, Scorecard
 from sparring.measure.statistics import Rate
@@ -18,6 +19,7 @@ LIMITS = (
     "a longer search or a wider threat would find."
 )
 _NOTHING = Rate(0, 0)
+_KINDS = 8  # of cases that fit on a line
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,14 @@ def on_average(card: Scorecard, families: Collection[str]) -> Rate:
     attempts = [bout.outcomes for bout in card.attacks() if bout.family in families]
     verdicts = np.concatenate(attempts) if attempts else np.zeros(0, np.int8)
     return rate_of(verdicts[verdicts != CODES.index(Outcome.ALREADY_BROKEN)])
+
+
+def by_kind(card: Scorecard) -> dict[str, Rate]:
+    """What any attack broke of each kind of case, where there are a few kinds of one harm; empty elsewhere."""
+    groups = list(dict.fromkeys(card.groups))
+    if not 1 < len(groups) <= _KINDS or len({group.partition("/")[0] for group in groups}) > 1:
+        return {}
+    return {group.partition("/")[2] or group: rate_within(card, card.verdicts(), group) for group in groups}
 
 
 def curve(card: Scorecard) -> list[tuple[float, Rate]]:

@@ -17,6 +17,7 @@ from sparring.report.summary import (
     Cost,
     Side,
     amount,
+    by_kind,
     columns,
     on_average,
     shared_families,
@@ -25,6 +26,7 @@ from sparring.report.summary import (
     trained,
 )
 
+_CAPTION = 92  # columns of the lines below the table, which is seldom narrower
 _THREATS = 2  # columns for threats, so that three targets fit 100 characters
 _NAME, _HEADING, _INTERVAL = 20, 13, 12  # characters
 
@@ -116,18 +118,21 @@ def _below(cards: Sequence[Scorecard]) -> str:
             for name, rate in means
             if rate.decided
         )
-        lines += wrap(f"broken attempts, {len(shared)} held-out families together: {told}", 100)
+        lines += wrap(f"broken attempts, {len(shared)} held-out families together: {told}", _CAPTION)
+    for side in sides(cards):
+        if kinds := [f"{tidy(kind)} {rate.broken} of {rate.decided}" for kind, rate in by_kind(side.card).items()]:
+            lines += wrap(f"{side.name}, cases broken by any attack: {', '.join(kinds)}", _CAPTION)
     for row in vital_rows(cards):
         told = [
             f"{side.name} {amount(one.value, row.unit)}"
             for side, one in zip(sides(cards), row.readings, strict=True)
             if one
         ]
-        lines += wrap(f"{tidy(row.name)} ({row.better} is better): {', '.join(told)}", 100)
+        lines += wrap(f"{tidy(row.name)} ({row.better} is better): {', '.join(told)}", _CAPTION)
     for side, change in zip(sides(cards), paired(cards), strict=True) if any(card.vitals for card in cards) else ():
         if change is not None and change.difference is not None and change.p_value is not None:
             told = f"{side.name}: {0.0 - 100 * change.difference:+.1f} points held against {cards[0].target}, paired by case"
-            lines += wrap(f"{told} ({change.label}, {change.pairs} pairs, p = {change.p_value:.2g})", 100)
+            lines += wrap(f"{told} ({change.label}, {change.pairs} pairs, p = {change.p_value:.2g})", _CAPTION)
     alike = {
         bout.label: bout.survey["self_bleu"]
         for card in cards[:1]
@@ -136,8 +141,10 @@ def _below(cards: Sequence[Scorecard]) -> str:
     }
     if alike:
         told = ", ".join(f"{tidy(label)} {value:.2f}" for label, value in alike.items())
-        lines += wrap(f"self-BLEU of the attacks (1 is all alike): {told}", 100)
-    lines += [line for name, flag in costs_of_repair(cards) for line in wrap(f"! {name}: {tidy(flag.text, 300)}", 100)]
+        lines += wrap(f"self-BLEU of the attacks (1 is all alike): {told}", _CAPTION)
+    lines += [
+        line for name, flag in costs_of_repair(cards) for line in wrap(f"! {name}: {tidy(flag.text, 300)}", _CAPTION)
+    ]
     for side in sides(cards):
         lines += [f"! {side.name}: {tidy(flag.text, 300)}" for flag in side.card.flags]
     return "\n".join(lines)
