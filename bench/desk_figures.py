@@ -6,6 +6,7 @@ sparring run bench/recipes/desk-families.yaml
 python bench/desk_figures.py sparring-runs/desk-wrapping sparring-runs/desk-training sparring-runs/desk-families
 """
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -43,13 +44,19 @@ def share(rate: Rate) -> str:
     return f"{100 * rate.value:.0f} ({100 * low:.0f} to {100 * high:.0f})"
 
 
+def any_of(card: Scorecard, families: list[str]) -> Rate:
+    """A case counts as broken if an attack of any of these families broke it."""
+    chosen = [bout for bout in card.attacks() if bout.family in families]
+    return dataclasses.replace(card, bouts=chosen).worst() if chosen else Rate(0, 0)
+
+
 def defence_row(name: str, card: Scorecard, held: list[str]) -> list[str]:
     vitals = {one.name: one for one in card.vitals}
     step = card.lineage[-1] if card.lineage else None
     told = [f"{100 * vitals[key].value:.0f} %" if key in vitals else "-" for key in ("benign success", "over-refusal")]
     tokens = vitals.get("tokens per errand")
     return [
-        name, share(on_average(card, held)), share(card.worst(held_out=True)), share(card.adaptive), *told,
+        name, share(on_average(card, held)), share(any_of(card, held)), share(card.adaptive), *told,
         f"{tokens.value:.0f}" if tokens else "-", f"{step.seconds:.0f} s" if step and step.seconds >= 1 else "-",
     ]  # fmt: skip
 
@@ -65,12 +72,13 @@ def main(folders: list[Path]) -> None:
     for folder, own in found:
         command = f"sparring run bench/recipes/{folder.name}.yaml"
         for name, card in own.items():
-            held = sorted({bout.family for bout in card.attacks(held_out=True)})
             if name == "as-is":
                 _families(figures, card, command)
                 if rows:
                     continue
-                held = [family for family in held if family not in ("naive", "context-completion")]
+            held = json.loads((folder / "recipe.json").read_text())["held_out"]
+            if not held:
+                continue  # attacks alone
             rows.append(defence_row(name, card, held))
             if name != "as-is":
                 setting = _SETTING.format(n=len(card.ids))

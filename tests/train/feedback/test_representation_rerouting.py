@@ -1,6 +1,7 @@
 """Representation rerouting: cosine and distance by hand, gradients by differences, and the coefficients' way."""
 
 import copy
+import dataclasses
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from sparring.domains.language.layers import layer_states
 from sparring.domains.language.tokens import encode
 from sparring.domains.language.toy import toy_aims, toy_model, toy_open_chat
 from sparring.domains.language.tune import Objective
+from sparring.train.feedback import representation_rerouting
 from sparring.train.feedback.material import Again, Mixed
 from sparring.train.feedback.representation_rerouting import Ramp, RepresentationRerouting, Rerouted, Unmoved
 from tests.train.feedback.obedience import SHORT
@@ -31,7 +33,8 @@ def by_hand(compared):
     return total
 
 
-def test_rerouting_is_the_mean_of_positive_cosines_over_tokens_and_layers():
+def test_rerouting_is_the_mean_of_positive_cosines_over_tokens_and_layers(monkeypatch):
+    monkeypatch.setattr(representation_rerouting, "_ASIDE", 0.0)
     found = Rerouted(CHAT, TOKENS, PLACE, (1, 2)).loss(OTHER, torch.arange(2), Seed(0))["loss"]
     with torch.no_grad():
         expected = by_hand(lambda then, now: max(0.0, float(then @ now / then.norm() / now.norm())))
@@ -47,9 +50,11 @@ def test_what_must_not_move_is_measured_by_distance_over_norm():
 
 def test_at_the_start_attacks_are_wholly_as_they_were_and_benign_items_pull_nowhere():
     model = copy.deepcopy(CHAT.model)
-    assert float(Rerouted(CHAT, TOKENS, PLACE, (1,)).loss(model, torch.arange(2), Seed(0))["loss"].detach()) == (
-        pytest.approx(2.0, rel=1e-5)
-    )
+    rerouted = Rerouted(CHAT, TOKENS, PLACE, (1,)).loss(model, torch.arange(2), Seed(0))["loss"]
+    assert float(rerouted.detach()) == pytest.approx(2.0, rel=0.01)
+    rerouted.backward()  # there is a way out of the beginning, though a cosine of 1 has none
+    assert float(model.model.layers[0].mlp.up_proj.weight.grad.norm()) > 1e-3
+    model.zero_grad()
     told = Unmoved(CHAT, TOKENS[torch.arange(2)], PLACE, (1, 2)).loss(model, torch.arange(2), Seed(0))["loss"]
     told.backward()
     assert float(told.detach()) == 0
@@ -108,6 +113,15 @@ def test_only_tokens_from_the_adversarys_first_one_on_are_rerouted():
     lesson = rerouted.objective
     told = [CHAT.tokenizer.decode(lesson.tokens.ids[k][lesson.place[k]]) for k in range(2)]
     assert told == ["say AA", "say BB"]  # the last five letters of each prompt, and what obeys
+
+
+def test_training_turns_the_states_of_attacks_away():
+    lesson = RepresentationRerouting(depths=(0.5,))
+    schedule = dataclasses.replace(lesson.schedule, peak=2e-2)
+    hardened = dataclasses.replace(lesson, steps=30, schedule=schedule).harden(CHAT, toy_aims(4))
+    attacked = lesson.objective(CHAT, MADE, KEPT).parts[0][0].objective
+    turned = float(attacked.loss(hardened.model, torch.arange(2), Seed(0))["loss"].detach()) / 2
+    assert turned < 0.5
 
 
 def test_blocks_behind_the_deepest_layer_stay_as_they_were():

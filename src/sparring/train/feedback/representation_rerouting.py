@@ -19,6 +19,7 @@ from sparring.domains.language.tune import Objective
 from sparring.train.feedback.injected import Attempted, Benign, FromInjections
 from sparring.train.feedback.material import Again, Mixed
 
+_ASIDE = 0.05  # of a state's norm
 _TOKENS = 4096  # padded tokens in one forward of the target as it was
 
 
@@ -33,6 +34,7 @@ class RepresentationRerouting(FromInjections):
     Differs: rerouted are the tokens from the adversary's first one on, for what stands before is the same without an
     attack; the distance on benign items is a share of the state's norm, so neither loss depends on the model's scale,
     and the paper's common factor alpha, which Adam takes out again, is left out; benign items are the target's own.
+    The states that are turned away from are moved by a twentieth of their norm, since a cosine of 1 has no gradient.
     Blocks after the last depth have no part in the losses, so their adapters stay at zero.
     Cost: four forwards for an attempt or a benign item, and its reply, up to the deepest of the layers.
     Families: those of its templates.
@@ -113,7 +115,20 @@ class States(Objective):
 
 
 class Rerouted(States):
-    """Mean over tokens and layers of max(0, cosine of the states then and now)."""
+    """Mean over tokens and layers of max(0, cosine of the states then and now).
+
+    The states then are moved a little in one direction for all tokens of a layer: where both are equal, as at the
+    beginning, a cosine has no gradient, and the training would stay there.
+    """
+
+    def __init__(self, chat: OpenChat, tokens: Tokens, place: Tensor, layers: Sequence[int]) -> None:
+        super().__init__(chat, tokens, place, layers)
+        draw = Seed(0).child("rerouted").generator()
+        aside = functional.normalize(torch.randn(len(layers), 1, self.before[0].shape[-1], generator=draw), dim=-1)
+        self.before = [
+            (one.float() + _ASIDE * torch.linalg.vector_norm(one.float(), dim=-1, keepdim=True) * aside).to(one.dtype)
+            for one in self.before
+        ]
 
     def compared(self, before: Tensor, now: Tensor) -> Tensor:
         return functional.relu(functional.cosine_similarity(before, now, dim=-1))
