@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -33,11 +34,13 @@ def by_hand(compared):
     return total
 
 
-def test_rerouting_is_the_mean_of_positive_cosines_over_tokens_and_layers(monkeypatch):
+def test_rerouting_is_the_mean_of_what_is_missing_to_right_angles_over_tokens_and_layers(monkeypatch):
     monkeypatch.setattr(representation_rerouting, "_ASIDE", 0.0)
     found = Rerouted(CHAT, TOKENS, PLACE, (1, 2)).loss(OTHER, torch.arange(2), Seed(0))["loss"]
     with torch.no_grad():
-        expected = by_hand(lambda then, now: max(0.0, float(then @ now / then.norm() / now.norm())))
+        expected = by_hand(
+            lambda then, now: max(0.0, 1 - math.acos(float(then @ now / then.norm() / now.norm())) * 2 / math.pi)
+        )
     assert float(found.detach()) == pytest.approx(expected, rel=1e-4)
 
 
@@ -51,9 +54,9 @@ def test_what_must_not_move_is_measured_by_distance_over_norm():
 def test_at_the_start_attacks_are_wholly_as_they_were_and_benign_items_pull_nowhere():
     model = copy.deepcopy(CHAT.model)
     rerouted = Rerouted(CHAT, TOKENS, PLACE, (1,)).loss(model, torch.arange(2), Seed(0))["loss"]
-    assert float(rerouted.detach()) == pytest.approx(2.0, rel=0.01)
+    assert float(rerouted.detach()) == pytest.approx(2.0, rel=0.05)
     rerouted.backward()  # there is a way out of the beginning, though a cosine of 1 has none
-    assert float(model.model.layers[0].mlp.up_proj.weight.grad.norm()) > 1e-3
+    assert float(model.model.layers[0].mlp.up_proj.weight.grad.norm()) > 0.1
     model.zero_grad()
     told = Unmoved(CHAT, TOKENS[torch.arange(2)], PLACE, (1, 2)).loss(model, torch.arange(2), Seed(0))["loss"]
     told.backward()

@@ -1,5 +1,6 @@
 """Representation rerouting: what an injection makes of the inner states is turned away from what it was."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from sparring.train.feedback.injected import Attempted, Benign, FromInjections
 from sparring.train.feedback.material import Again, Mixed
 
 _ASIDE = 0.05  # of a state's norm
+_ALIKE = 1 - 1e-6  # cosine from which on an angle is 0, and has no gradient
 _TOKENS = 4096  # padded tokens in one forward of the target as it was
 
 
@@ -34,7 +36,8 @@ class RepresentationRerouting(FromInjections):
     Differs: rerouted are the tokens from the adversary's first one on, for what stands before is the same without an
     attack; the distance on benign items is a share of the state's norm, so neither loss depends on the model's scale,
     and the paper's common factor alpha, which Adam takes out again, is left out; benign items are the target's own.
-    The states that are turned away from are moved by a twentieth of their norm, since a cosine of 1 has no gradient.
+    In place of the cosine stands the angle, which is zero at the same place and has the same slope everywhere: a cosine is
+    flat where the training begins, and the benign items' distance is not, so they would hold everything there.
     Blocks after the last depth have no part in the losses, so their adapters stay at zero.
     Cost: four forwards for an attempt or a benign item, and its reply, up to the deepest of the layers.
     Families: those of its templates.
@@ -115,10 +118,10 @@ class States(Objective):
 
 
 class Rerouted(States):
-    """Mean over tokens and layers of max(0, cosine of the states then and now).
+    """Mean over tokens and layers of max(0, 1 - angle between the states then and now, in right angles).
 
-    The states then are moved a little in one direction for all tokens of a layer: where both are equal, as at the
-    beginning, a cosine has no gradient, and the training would stay there.
+    The states then are moved a little in one direction for all tokens of a layer, for where both are equal, as at the
+    beginning, no direction leads away.
     """
 
     def __init__(self, chat: OpenChat, tokens: Tokens, place: Tensor, layers: Sequence[int]) -> None:
@@ -131,7 +134,8 @@ class Rerouted(States):
         ]
 
     def compared(self, before: Tensor, now: Tensor) -> Tensor:
-        return functional.relu(functional.cosine_similarity(before, now, dim=-1))
+        cosine = functional.cosine_similarity(before, now, dim=-1).clamp(-_ALIKE, _ALIKE)
+        return functional.relu(1 - torch.arccos(cosine) * 2 / math.pi)
 
 
 class Unmoved(States):
