@@ -20,7 +20,7 @@ def test_after_an_error_nothing_is_started_and_what_is_in_flight_still_comes():
         started.append(k)
         if k == 1:
             raise ValueError("for good")
-        stop.wait(5)
+        stop.wait(60)
         if k == 2:
             raise Stopped
         return k
@@ -39,7 +39,7 @@ def test_ctrl_c_hands_on_what_is_in_flight_and_stops():
         if k == 1:
             stop.wait(0.1)  # until the main thread waits for results
             signal.pthread_kill(main.ident, signal.SIGINT)
-        assert stop.wait(5)
+        assert stop.wait(60)
         return k
 
     with pytest.raises(KeyboardInterrupt):

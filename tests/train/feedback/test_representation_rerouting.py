@@ -121,7 +121,7 @@ def test_only_tokens_from_the_adversarys_first_one_on_are_rerouted():
 def test_training_turns_the_states_of_attacks_away():
     lesson = RepresentationRerouting(depths=(0.5,))
     schedule = dataclasses.replace(lesson.schedule, peak=2e-2)
-    hardened = dataclasses.replace(lesson, steps=30, schedule=schedule).harden(CHAT, toy_aims(4))
+    hardened = dataclasses.replace(lesson, steps=30, retention=5.0, schedule=schedule).harden(CHAT, toy_aims(4))
     attacked = lesson.objective(CHAT, MADE, KEPT).parts[0][0].objective
     turned = float(attacked.loss(hardened.model, torch.arange(2), Seed(0))["loss"].detach()) / 2
     assert turned < 0.5
