@@ -25,7 +25,7 @@ from tests.train.feedback.obedience import FAST, SAMPLING, SHORT, divergence, in
 EVERY = (SafeBehaviour, StruQ, SecAlign, LatentAdversarial, RepresentationRerouting)
 every_training = pytest.mark.parametrize("kind", EVERY)
 ENOUGH = {"steps": 16, "schedule": FAST, "families": ("naive",), "retention": 8.0}
-OWN = {RepresentationRerouting: {"depths": (0.5, 1.0), "steps": 40}}
+OWN = {RepresentationRerouting: {"retention": 20.0, "depths": (0.5, 1.0), "steps": 40}}
 
 
 def chat():

@@ -46,14 +46,14 @@ class RepresentationRerouting(FromInjections):
         depths: layers that are looked at, as shares of the blocks before; a third and two thirds, like the paper's 10
             and 20 of 32.
         retention: weight of the distance on benign items, beside 1 for the angle; being a share of a norm, a distance of a
-            tenth is large already, so with 5 a model can lose what it knew.
+            tenth is large already, so with 1 a model can lose what it knew. The smaller the model, the more it needs.
 
     Raises:
         InvalidSpec: for no depths or one outside (0, 1].
     """
 
     depths: tuple[float, ...] = (1 / 3, 2 / 3)
-    retention: float = 20.0
+    retention: float = 5.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
