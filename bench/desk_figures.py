@@ -3,7 +3,8 @@
 sparring run bench/recipes/desk-wrapping.yaml
 sparring run bench/recipes/desk-training.yaml
 sparring run bench/recipes/desk-families.yaml
-python bench/desk_figures.py sparring-runs/desk-wrapping sparring-runs/desk-training sparring-runs/desk-families
+sparring run bench/recipes/desk-searches.yaml
+python bench/desk_figures.py sparring-runs/desk-wrapping sparring-runs/desk-training sparring-runs/desk-{families,searches}
 """
 
 import dataclasses
