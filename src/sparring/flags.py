@@ -87,10 +87,8 @@ def red_recipe_of(
     from sparring.catalogue import entries
     from sparring.red_recipe import ERRANDS, HARMS, INJECTED, INJECTIONS, parse_red_recipe
 
-    listed = {entry.name: f"language.harms.{entry.name}" for entry in entries("harms")}
-    known = {**HARMS, **{name: path for name, path in listed.items() if path not in HARMS.values()}}
-    short = {path: name for name, path in HARMS.items()}
-    harms = [short.get(listed.get(one, ""), one) for one in harms or HARMS if harms or HARMS[one] not in INJECTED]
+    known = HARMS | {entry.name: f"language.harms.{entry.name}" for entry in entries("harms")}
+    harms = harms or [name for name, path in HARMS.items() if path not in INJECTED]
     unknown = [one for one in harms if one not in known and re.fullmatch(r"\w+", one)]
     if unknown:
         raise InvalidSpec(f"no harm is called {unknown[0]!r}: name {', '.join(known)}, or a node with its settings.")

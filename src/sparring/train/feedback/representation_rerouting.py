@@ -46,7 +46,7 @@ class RepresentationRerouting(FromInjections):
         depths: layers that are looked at, as shares of the blocks before; a third and two thirds, like the paper's 10
             and 20 of 32.
         retention: weight of the distance on benign items, beside 1 for the angle; being a share of a norm, a distance of a
-            tenth is large already, so with 1 a model can lose what it knew. The smaller the model, the more it needs.
+            tenth is large already, so with 1 a model can lose what it knew. The toy of the tests needs 20.
 
     Raises:
         InvalidSpec: for no depths or one outside (0, 1].
